@@ -1,0 +1,228 @@
+//! Every way to be refused, with its status and the fields that it owes.
+
+use std::{error::Error, fmt};
+
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode, Version,
+    header::{
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+/// Why a handshake is refused, and what is answered.
+///
+/// The layer puts it into the extensions of every response that refuses, whoever wrote the body. Its `Display` is a
+/// short, static reason: nothing that the peer sent is ever echoed.
+///
+/// ```
+/// use ws_handshake::handshake::{ClientHandshake, RejectionKind};
+///
+/// let request = http::Request::get("/chat")
+///     .header("host", "example.com")
+///     .header("connection", "upgrade")
+///     .header("upgrade", "websocket")
+///     .header("sec-websocket-version", "8")
+///     .body(())?;
+/// let rejection = ClientHandshake::from_request(&request).unwrap_err();
+/// assert_eq!(rejection.kind(), RejectionKind::VersionUnsupported);
+///
+/// let response = rejection.response::<&str>();
+/// assert_eq!(response.status(), 426);
+/// assert_eq!(response.headers()["sec-websocket-version"], "13");
+/// # Ok::<_, http::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    kind: RejectionKind,
+    over_http1: bool,
+}
+
+impl Rejection {
+    pub(crate) fn new(kind: RejectionKind, version: Version) -> Self {
+        Self { kind, over_http1: version < Version::HTTP_2 }
+    }
+
+    /// Which rule the request broke.
+    #[must_use]
+    pub fn kind(&self) -> RejectionKind {
+        self.kind
+    }
+
+    /// The status of the answer: 4xx for the peer's faults, 5xx for the server's own.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            // RFC 9110 §7.8: there is no `Upgrade` over HTTP/2, so that 426 could not say what to upgrade to.
+            RejectionKind::VersionUnsupported | RejectionKind::HandshakeMissing if !self.over_http1 => {
+                StatusCode::BAD_REQUEST
+            }
+            kind => kind.rule().0,
+        }
+    }
+
+    /// The whole answer: status, the fields owed, and the reason as plain text.
+    ///
+    /// Over HTTP/1.1 it closes the connection: whatever the client sent behind its handshake was meant for a WebSocket
+    /// and is not served as HTTP.
+    #[must_use]
+    pub fn response<B: From<&'static str>>(&self) -> Response<B> {
+        let mut response = Response::new(B::from(self.kind.rule().1));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.write_owed_fields(headers);
+        response
+    }
+
+    /// Writes the fields that the answer owes, whoever wrote its body.
+    pub(crate) fn write_owed_fields(&self, headers: &mut HeaderMap) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.kind {
+            RejectionKind::MethodInvalid => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            RejectionKind::VersionMissing | RejectionKind::VersionRepeated | RejectionKind::VersionUnsupported => {
+                headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
+            RejectionKind::DecisionTimedOut => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        if !self.over_http1 {
+            return;
+        }
+        let connection = match self.kind {
+            RejectionKind::VersionUnsupported | RejectionKind::HandshakeMissing => {
+                // RFC 9110 §15.5.22: a 426 "MUST send an Upgrade header field"; §7.8: and list it in `Connection`.
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                // A request that was no handshake promised nothing about the bytes behind it: its connection lives on.
+                if self.kind == RejectionKind::HandshakeMissing { "upgrade" } else { "upgrade, close" }
+            }
+            _ => "close",
+        };
+        headers.insert(CONNECTION, HeaderValue::from_static(connection));
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.rule().1)
+    }
+}
+
+impl Error for Rejection {}
+
+/// What a policy that only reports would have refused.
+///
+/// [`report_only`](crate::Policy::report_only) lets such a handshake through and puts this into the extensions of its
+/// response. It is a type of its own so that whoever looks for a [`Rejection`] there finds none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedRejection(Rejection);
+
+impl ReportedRejection {
+    pub(crate) fn new(rejection: Rejection) -> Self {
+        Self(rejection)
+    }
+
+    /// Which rule the request broke.
+    #[must_use]
+    pub fn kind(&self) -> RejectionKind {
+        self.0.kind
+    }
+}
+
+impl fmt::Display for ReportedRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $status:ident, $reason:literal;)*) => {
+        /// The rules that a request can break, in the order in which they are checked.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum RejectionKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl RejectionKind {
+            /// The status over HTTP/1.1, and the reason given to the peer.
+            const fn rule(self) -> (StatusCode, &'static str) {
+                match self {
+                    $(Self::$kind => (StatusCode::$status, $reason),)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Bears WebSocket fields and could upgrade, yet asks for something else (400).
+    UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet does not ask for an upgrade to `websocket`";
+    /// A `CONNECT` over HTTP/2 with WebSocket fields, where RFC 8441 is not enabled (501).
+    ExtendedConnectUnsupported = NOT_IMPLEMENTED, "WebSockets over HTTP/2 are not enabled on this server";
+    /// The method is not `GET` (405, RFC 6455 §4.2.1).
+    MethodInvalid = METHOD_NOT_ALLOWED, "a WebSocket handshake must be a `GET` request";
+    /// No `Host`, or over HTTP/2 no `:authority` (400, RFC 9112 §3.2).
+    AuthorityMissing = BAD_REQUEST, "the request names no host";
+    /// More than one `Host` (400, RFC 9112 §3.2).
+    AuthorityRepeated = BAD_REQUEST, "`Host` is sent more than once";
+    /// `Host`, `:authority` or the target is not a host with an optional port (400, RFC 9112 §3.2).
+    AuthorityInvalid = BAD_REQUEST, "the request names a malformed host";
+    /// `Host` and the target name different authorities (400).
+    AuthorityMismatched = BAD_REQUEST, "`Host` and the request's target disagree";
+    /// A body is announced by `Content-Length` or `Transfer-Encoding` (400).
+    BodyAnnounced = BAD_REQUEST, "a WebSocket handshake has no body";
+    /// `Connection` lists no `upgrade` token (400, RFC 6455 §4.2.1).
+    ConnectionInvalid = BAD_REQUEST, "`Connection` does not list `upgrade`";
+    /// No `Sec-WebSocket-Version` (400, RFC 6455 §4.2.1).
+    VersionMissing = BAD_REQUEST, "`Sec-WebSocket-Version` is missing";
+    /// More than one `Sec-WebSocket-Version` (400, RFC 6455 §11.3.5).
+    VersionRepeated = BAD_REQUEST, "`Sec-WebSocket-Version` is sent more than once";
+    /// `Sec-WebSocket-Version` is not 13 (426, or 400 over HTTP/2; RFC 6455 §4.4).
+    VersionUnsupported = UPGRADE_REQUIRED, "`Sec-WebSocket-Version` must be 13";
+    /// No `Sec-WebSocket-Key` (400, RFC 6455 §4.2.1).
+    KeyMissing = BAD_REQUEST, "`Sec-WebSocket-Key` is missing";
+    /// More than one `Sec-WebSocket-Key` (400, RFC 6455 §11.3.1).
+    KeyRepeated = BAD_REQUEST, "`Sec-WebSocket-Key` is sent more than once";
+    /// `Sec-WebSocket-Key` is not the canonical base64 of 16 bytes (400, RFC 6455 §4.2.1).
+    KeyInvalid = BAD_REQUEST, "`Sec-WebSocket-Key` is not the base64 of 16 bytes";
+    /// The host that the request names is not one of this server's (403).
+    HostNotAllowed = FORBIDDEN, "this host is not served here";
+    /// More than one `Origin` (400, RFC 6454 §7.3).
+    OriginRepeated = BAD_REQUEST, "`Origin` is sent more than once";
+    /// `Origin` is not a serialized origin (400, RFC 6454 §7.1).
+    OriginInvalid = BAD_REQUEST, "`Origin` is not a serialized origin";
+    /// No `Origin`, where the policy asks for one (403).
+    OriginMissing = FORBIDDEN, "`Origin` is required here";
+    /// No `Origin`, yet `Sec-Fetch-Site` shows a browser on another site (403).
+    SiteNotAllowed = FORBIDDEN, "a page of another site may not connect without an `Origin`";
+    /// Pages of this origin may not connect (403, RFC 6455 §4.2.2).
+    OriginNotAllowed = FORBIDDEN, "pages of this origin may not connect";
+    /// `Sec-WebSocket-Protocol` is not a list of tokens (400, RFC 6455 §4.1).
+    SubprotocolInvalid = BAD_REQUEST, "`Sec-WebSocket-Protocol` is not a list of tokens";
+    /// `Sec-WebSocket-Protocol` lists a name twice (400, RFC 6455 §4.1).
+    SubprotocolRepeated = BAD_REQUEST, "`Sec-WebSocket-Protocol` offers a subprotocol twice";
+    /// `Sec-WebSocket-Protocol` lists more than 32 names (400).
+    SubprotocolsTooMany = BAD_REQUEST, "`Sec-WebSocket-Protocol` offers too many subprotocols";
+    /// `Sec-WebSocket-Extensions` is not a list of extensions (400, RFC 6455 §9.1).
+    ExtensionInvalid = BAD_REQUEST, "`Sec-WebSocket-Extensions` is malformed";
+    /// `Sec-WebSocket-Extensions` lists more than 32 offers (400).
+    ExtensionsTooMany = BAD_REQUEST, "`Sec-WebSocket-Extensions` makes too many offers";
+    /// A subprotocol is required, and none that is offered is known (400).
+    SubprotocolNotShared = BAD_REQUEST, "none of the subprotocols known here is offered";
+    /// An asynchronous predicate did not decide in time (503).
+    DecisionTimedOut = SERVICE_UNAVAILABLE, "the decision took too long";
+    /// The server below gave the request no way to be upgraded (500).
+    UpgradeUnsupported = INTERNAL_SERVER_ERROR, "this connection cannot be upgraded: serve it by a connection with upgrades";
+    /// A handler wants a WebSocket and the request is no handshake (426, or 400 over HTTP/2).
+    HandshakeMissing = UPGRADE_REQUIRED, "this resource speaks WebSocket only";
+    /// A handler wants a handshake that no layer has decided (500).
+    LayerMissing = INTERNAL_SERVER_ERROR, "no `WsHandshakeLayer` has seen this handshake: add one around this route";
+    /// A handler wants a handshake that was handed out before (500).
+    UpgradeTaken = INTERNAL_SERVER_ERROR, "this handshake was extracted before: extract `WsUpgrade` or `WsStream` once";
+}

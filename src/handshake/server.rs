@@ -1,0 +1,102 @@
+//! What is answered: the server's half of the handshake (RFC 6455 §4.2.2, RFC 8441 §5).
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+};
+
+use super::{
+    client::ClientHandshake,
+    key::Key,
+    origin::Origin,
+    rejection::{Rejection, ReportedRejection},
+    subprotocol::OfferedSubprotocols,
+};
+
+/// An approved handshake, and the only place that writes the head of its answer.
+///
+/// A [`Policy`](crate::Policy) makes one. Over HTTP/1.1 it answers 101 with `Upgrade`, `Connection` and
+/// `Sec-WebSocket-Accept`; over HTTP/2 it answers 200 with none of them.
+#[derive(Clone, Debug)]
+pub struct ServerHandshake {
+    key: Option<Key>,
+    origin: Option<Origin>,
+    offered: OfferedSubprotocols,
+    subprotocol: Option<HeaderValue>,
+    reported: Option<ReportedRejection>,
+}
+
+impl ServerHandshake {
+    pub(crate) fn new(
+        client: &ClientHandshake, origin: Option<Origin>, offered: OfferedSubprotocols,
+        subprotocol: Option<HeaderValue>,
+    ) -> Self {
+        Self { key: client.key().copied(), origin, offered, subprotocol, reported: None }
+    }
+
+    /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
+    pub(crate) fn report(&mut self, rejection: Rejection) {
+        self.reported.get_or_insert(ReportedRejection::new(rejection));
+    }
+
+    /// Where the page that connects is from; `None` for a client that is no browser.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// What the client offered in `Sec-WebSocket-Protocol`.
+    #[must_use]
+    pub fn offered_subprotocols(&self) -> &OfferedSubprotocols {
+        &self.offered
+    }
+
+    /// The subprotocol that was selected.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+    }
+
+    /// What would have been refused, had the policy not been told to report only.
+    #[must_use]
+    pub fn reported(&self) -> Option<&ReportedRejection> {
+        self.reported.as_ref()
+    }
+
+    /// 101 over HTTP/1.1, 200 over HTTP/2.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        // RFC 8441 §5: "in place of the 101 response", a 2xx.
+        if self.key.is_some() { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK }
+    }
+
+    /// The answer: its status and fields, and an empty body.
+    #[must_use]
+    pub fn response<B: Default>(&self) -> Response<B> {
+        self.response_with(self.subprotocol.clone())
+    }
+
+    /// As [`response`](Self::response), where the handler selected for itself.
+    pub(crate) fn response_with<B: Default>(&self, subprotocol: Option<HeaderValue>) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        if let Some(key) = &self.key {
+            // RFC 6455 §4.2.2: `Upgrade`, `Connection` and `Sec-WebSocket-Accept`, in this order.
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(SEC_WEBSOCKET_ACCEPT, key.accept());
+        }
+        if let Some(name) = subprotocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        if let Some(reported) = &self.reported {
+            response.extensions_mut().insert(reported.clone());
+        }
+        response
+    }
+
+    pub(crate) fn selected(&self) -> Option<&HeaderValue> {
+        self.subprotocol.as_ref()
+    }
+}

@@ -1,0 +1,182 @@
+//! Which hosts a handshake may name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{
+    config_error::ConfigError,
+    host_pattern::{HostPattern, PortPattern},
+};
+use crate::handshake::{Authority, authority::Host};
+
+/// The hosts by which this server is known.
+///
+/// A page whose own name was made to resolve to this server (DNS rebinding) is of the same origin as the request it
+/// sends, so the same-origin rule alone lets it in. The one thing it cannot do is to name the server in `Host` as the
+/// server is known: that is what this list checks, for handshakes only.
+///
+/// ```
+/// use ws_handshake::{AllowHost, WsHandshakeLayer};
+///
+/// let layer = WsHandshakeLayer::new().allow_hosts(AllowHost::list(["chat.example.com", "*.internal.example"])?);
+/// let local = WsHandshakeLayer::new().allow_hosts(AllowHost::loopback());
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AllowHost {
+    hosts: Arc<Hosts>,
+    loopback: bool,
+}
+
+/// The ports admitted for each host, and for the names below each host.
+#[derive(Debug, Default)]
+struct Hosts {
+    exact: HashMap<String, Vec<PortPattern>>,
+    below: HashMap<String, Vec<PortPattern>>,
+}
+
+impl AllowHost {
+    /// Admits the hosts listed: `name[:port]`, `*.name[:port]` for the names below it, or an IP address.
+    ///
+    /// Without a port any port is admitted, for rebinding is about names.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for the first entry that no request can name.
+    pub fn list<I>(hosts: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut list = Hosts::default();
+        for value in hosts {
+            let value = value.as_ref();
+            if value.contains("://") {
+                return Err(ConfigError::new(value, "is an origin: write the host alone, without its scheme"));
+            }
+            let HostPattern { host, wildcard, port } = HostPattern::parse(value, value)?;
+            let map = if wildcard { &mut list.below } else { &mut list.exact };
+            map.entry(host).or_default().push(port);
+        }
+        Ok(Self { hosts: Arc::new(list), loopback: false })
+    }
+
+    /// Admits `localhost`, the names below it, `127.0.0.0/8` and `[::1]`, on any port: for servers that listen on
+    /// loopback.
+    pub fn loopback() -> Self {
+        Self { hosts: Arc::default(), loopback: true }
+    }
+
+    pub(super) fn allows(&self, authority: &Authority) -> bool {
+        if self.loopback && is_loopback(authority.as_host()) {
+            return true;
+        }
+        let name = authority.as_host().canonical(authority.host());
+        let lists = |map: &HashMap<String, Vec<PortPattern>>, host: &str| {
+            map.get(host).is_some_and(|ports| ports.iter().any(|port| port.admits(authority.port())))
+        };
+        lists(&self.hosts.exact, &name)
+            || name.match_indices('.').any(|(dot, _)| dot > 0 && lists(&self.hosts.below, &name[dot + 1..]))
+    }
+}
+
+impl PortPattern {
+    fn admits(self, port: Option<u16>) -> bool {
+        match self {
+            Self::Absent | Self::Any => true,
+            Self::Exactly(exactly) => port == Some(exactly),
+        }
+    }
+}
+
+fn is_loopback(host: Host<&str>) -> bool {
+    match host {
+        Host::Name(name) => {
+            // RFC 6761 §6.3: `localhost` and the names below it never leave the machine.
+            let top = name.rsplit_once('.').map_or(name, |(_, top)| top);
+            top.eq_ignore_ascii_case("localhost")
+        }
+        Host::V4(address) => address.is_loopback(),
+        Host::V6(address) => address.is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::ClientHandshake;
+
+    fn authority(host: &str) -> Authority {
+        let request = http::Request::get("/")
+            .header("host", host)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        ClientHandshake::from_request(&request).unwrap().unwrap().authority().clone()
+    }
+
+    #[test]
+    fn listed_hosts_are_admitted_on_their_ports() {
+        let list = ["a.com", "B.com:8080", "*.c.com", "*.d.com:1", "10.0.0.1", "[::1]:80", "e.com:*"];
+        let allow = AllowHost::list(list).unwrap();
+        let rows = [
+            ("a.com", true),
+            ("A.COM:99", true),
+            ("a.com.", false),
+            ("x.a.com", false),
+            ("b.com:8080", true),
+            ("b.com", false),
+            ("b.com:80", false),
+            ("x.c.com:5", true),
+            ("x.y.C.com", true),
+            ("c.com", false),
+            ("xc.com", false),
+            ("c.com.evil.com", false),
+            ("x.d.com:1", true),
+            ("x.d.com", false),
+            ("10.0.0.1:9", true),
+            ("10.0.0.2", false),
+            ("[0::1]:80", true),
+            ("[::1]", false),
+            ("e.com:7", true),
+        ];
+        for (host, allowed) in rows {
+            assert_eq!(allow.allows(&authority(host)), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_what_never_leaves_the_machine() {
+        let rows = [
+            ("localhost", true),
+            ("LOCALHOST:3000", true),
+            ("app.localhost:1", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:80", true),
+            ("[::1]:3000", true),
+            ("[::ffff:7f00:1]", false),
+            ("localhost.evil.com", false),
+            ("notlocalhost", false),
+            ("localhost.", false),
+            ("0.0.0.0", false),
+            ("rebound.example:3000", false),
+        ];
+        for (host, allowed) in rows {
+            assert_eq!(AllowHost::loopback().allows(&authority(host)), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn mistakes_say_how_to_write_it_right() {
+        for wrong in
+            ["", "*", "*.com", "https://a.com", "a.com/", "a..com", "127.1", "[::1", "a.com:99999", "u@a.com", "ä.com"]
+        {
+            let error = AllowHost::list([wrong]).unwrap_err();
+            assert_eq!(error.value(), wrong);
+        }
+        assert!(AllowHost::list(["*.localhost"]).is_ok());
+    }
+}

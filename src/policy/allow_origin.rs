@@ -1,0 +1,202 @@
+//! Whose pages may connect.
+
+use std::{fmt, pin::Pin, sync::Arc};
+
+use http::request::Parts;
+
+use super::{config_error::ConfigError, origin_list::OriginList};
+use crate::handshake::{ClientHandshake, Origin, origin::default_port};
+
+/// The pages that may open a socket, by their origin.
+///
+/// A browser sends cookies with a handshake to any site, from a page of any site, and no CORS check stands in between:
+/// a server that does not look at `Origin` lets every page in the world act in the name of its visitors (cross-site
+/// WebSocket hijacking). RFC 6455 §10.2 leaves that check to the server. The default is
+/// [`same_origin`](Self::same_origin).
+///
+/// ```
+/// use ws_handshake::{AllowOrigin, WsHandshakeLayer};
+///
+/// let layer = WsHandshakeLayer::new().allow_origin(
+///     AllowOrigin::same_origin().or(AllowOrigin::list(["https://app.example.com", "https://*.example.com"])?),
+/// );
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct AllowOrigin(Vec<Rule>);
+
+#[derive(Clone)]
+enum Rule {
+    SameOrigin,
+    Any,
+    List(OriginList),
+    Predicate(Arc<dyn Fn(&Origin, &Parts) -> bool + Send + Sync>),
+    AsyncPredicate(Arc<dyn Fn(Origin, &Parts) -> Answer + Send + Sync>),
+}
+
+/// What an asynchronous predicate will say.
+pub(super) type Answer = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+impl AllowOrigin {
+    /// Admits pages of the site that they connect to: an http or https origin whose host and port are those that the
+    /// request names. This is the default.
+    ///
+    /// A port left out on either side is the default one of the origin's scheme. `X-Forwarded-*` and `Forwarded` are
+    /// never believed: behind a proxy that rewrites `Host`, list the public origin. A `Sec-Fetch-Site` other than
+    /// `same-origin` or `none` vetoes this rule. It does not stop DNS rebinding, where the page and the request both
+    /// bear the attacker's name: [`AllowHost`](crate::AllowHost) does.
+    pub fn same_origin() -> Self {
+        Self(vec![Rule::SameOrigin])
+    }
+
+    /// Admits every page in the world, and does not look at `Origin` at all.
+    ///
+    /// This is safe only where neither cookies nor the client's place in the network give it any right.
+    pub fn any() -> Self {
+        Self(vec![Rule::Any])
+    }
+
+    /// Admits the origins that match one of `patterns`: `null`, or `scheme://host[:port]` where the host may begin with
+    /// `*.` and the port may be `*`; see [`OriginPattern`](crate::OriginPattern).
+    ///
+    /// An empty list admits no browser. To replace the list while serving, give the layer an [`OriginList`].
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for the first entry that can never match or means too much.
+    pub fn list<I>(patterns: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        OriginList::new(patterns).map(Self::from)
+    }
+
+    /// Admits the origins for which `predicate` says so.
+    ///
+    /// It is not asked about a request without `Origin`, so it is no authentication.
+    ///
+    /// ```
+    /// use ws_handshake::AllowOrigin;
+    ///
+    /// let tenants = AllowOrigin::predicate(|origin, parts| {
+    ///     let tenant = parts.uri.path().split('/').nth(1);
+    ///     tenant.is_some_and(|tenant| origin.as_str() == format!("https://{tenant}.example.com"))
+    /// });
+    /// ```
+    pub fn predicate<F>(predicate: F) -> Self
+    where
+        F: Fn(&Origin, &Parts) -> bool + Send + Sync + 'static,
+    {
+        Self(vec![Rule::Predicate(Arc::new(predicate))])
+    }
+
+    /// Admits the origins for which the future of `predicate` says so.
+    ///
+    /// It is asked only where every other rule of the policy has been kept, and once no synchronous rule admits the
+    /// origin. The layer gives it its [`decision_timeout`](crate::WsHandshakeLayer::decision_timeout).
+    ///
+    /// ```
+    /// use ws_handshake::AllowOrigin;
+    ///
+    /// # async fn is_customer(host: String) -> bool { true }
+    /// let customers = AllowOrigin::async_predicate(|origin, _parts| async move {
+    ///     match origin.host() {
+    ///         Some(host) => is_customer(host.to_owned()).await,
+    ///         None => false,
+    ///     }
+    /// });
+    /// ```
+    pub fn async_predicate<F, Fut>(predicate: F) -> Self
+    where
+        F: Fn(Origin, &Parts) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = bool> + Send + 'static,
+    {
+        let predicate = move |origin: Origin, parts: &Parts| Box::pin(predicate(origin, parts)) as Answer;
+        Self(vec![Rule::AsyncPredicate(Arc::new(predicate))])
+    }
+
+    /// Admits what either of the two admits.
+    pub fn or(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Whether the outcome can depend on `Origin` at all.
+    pub(super) fn looks(&self) -> bool {
+        !self.0.iter().any(|rule| matches!(rule, Rule::Any))
+    }
+
+    pub(super) fn judge(&self, origin: &Origin, client: &ClientHandshake, parts: &Parts) -> Judgement {
+        let allowed = self.0.iter().any(|rule| match rule {
+            Rule::SameOrigin => is_same_origin(origin, client) && !is_cross_site(parts),
+            Rule::Any => true,
+            Rule::List(list) => list.contains(origin),
+            Rule::Predicate(predicate) => predicate(origin, parts),
+            Rule::AsyncPredicate(_) => false,
+        });
+        if allowed {
+            return Judgement::Allowed;
+        }
+        let ask = |rule: &Rule| match rule {
+            Rule::AsyncPredicate(predicate) => Some(predicate(origin.clone(), parts)),
+            _ => None,
+        };
+        let answers: Vec<_> = self.0.iter().filter_map(ask).collect();
+        if answers.is_empty() { Judgement::Refused } else { Judgement::Open(answers) }
+    }
+}
+
+/// What the rules say of an origin.
+pub(super) enum Judgement {
+    Allowed,
+    Refused,
+    /// Allowed if one of these says so.
+    Open(Vec<Answer>),
+}
+
+/// Whether a browser says that the page is of another site than the request.
+///
+/// Browsers differ in sending it with a handshake, so that its absence means nothing.
+pub(super) fn is_cross_site(parts: &Parts) -> bool {
+    let mut sites = parts.headers.get_all("sec-fetch-site").iter();
+    !sites.all(|site| site == "same-origin" || site == "none")
+}
+
+fn is_same_origin(origin: &Origin, client: &ClientHandshake) -> bool {
+    let (Some(host), Some(scheme)) = (origin.as_host(), origin.scheme()) else {
+        return false;
+    };
+    // Only http and https pages are served from the host they are named after.
+    let Some(default) = default_port(scheme) else {
+        return false;
+    };
+    let downgraded = client.over_https() && scheme == "http";
+    let authority = client.authority();
+    !downgraded && host == authority.as_host() && origin.port() == authority.port().or(Some(default))
+}
+
+impl Default for AllowOrigin {
+    fn default() -> Self {
+        Self::same_origin()
+    }
+}
+
+impl From<OriginList> for AllowOrigin {
+    fn from(list: OriginList) -> Self {
+        Self(vec![Rule::List(list)])
+    }
+}
+
+impl fmt::Debug for AllowOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |rule: &Rule| match rule {
+            Rule::SameOrigin => "same_origin",
+            Rule::Any => "any",
+            Rule::List(_) => "list",
+            Rule::Predicate(_) => "predicate",
+            Rule::AsyncPredicate(_) => "async_predicate",
+        };
+        f.debug_list().entries(self.0.iter().map(name)).finish()
+    }
+}

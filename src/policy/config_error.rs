@@ -1,0 +1,40 @@
+//! The operator's mistakes, found at start-up.
+
+use std::{error::Error, fmt};
+
+/// A mistake in the configuration, and how to write it right.
+///
+/// ```
+/// use ws_handshake::AllowOrigin;
+///
+/// let error = AllowOrigin::list(["https://example.com/"]).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`https://example.com/` can never match: nothing may follow host and port: write `https://example.com`",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    value: String,
+    message: String,
+}
+
+impl ConfigError {
+    pub(super) fn new(value: &str, message: impl Into<String>) -> Self {
+        Self { value: value.to_owned(), message: message.into() }
+    }
+
+    /// The value that is wrong, as it was given.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.value.escape_debug(), self.message)
+    }
+}
+
+impl Error for ConfigError {}

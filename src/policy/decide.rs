@@ -1,0 +1,244 @@
+//! The decision: which handshakes are approved, and what is spoken then.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::request::Parts;
+
+use super::{
+    allow_host::AllowHost,
+    allow_origin::{AllowOrigin, Answer, Judgement, is_cross_site},
+    subprotocols::Subprotocols,
+};
+use crate::handshake::{
+    ClientHandshake, OfferedSubprotocols, Origin, Rejection, RejectionKind, ServerHandshake, extension,
+};
+
+/// What this server is willing to accept.
+///
+/// The default admits pages of the same origin and clients that are no browsers, on any host, and selects no
+/// subprotocol. [`WsHandshakeLayer`](crate::WsHandshakeLayer) has the same knobs; this type is for servers without tower,
+/// and for sharing one policy between layers.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Policy {
+    allow_origin: AllowOrigin,
+    require_origin: bool,
+    allow_hosts: Option<AllowHost>,
+    subprotocols: Option<Subprotocols>,
+    report_only: bool,
+}
+
+impl Policy {
+    /// The default policy: same-origin for browsers, and everybody else.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
+    pub fn allow_origin(mut self, allow: impl Into<AllowOrigin>) -> Self {
+        self.allow_origin = allow.into();
+        self
+    }
+
+    /// Refuses requests without `Origin` (403). The default is to let them in: they come from no browser.
+    pub fn require_origin(mut self) -> Self {
+        self.require_origin = true;
+        self
+    }
+
+    /// Which hosts a handshake may name (403 for others). The default is any.
+    pub fn allow_hosts(mut self, allow: AllowHost) -> Self {
+        self.allow_hosts = Some(allow);
+        self
+    }
+
+    /// Which subprotocols are spoken. The default is none.
+    pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Self {
+        self.subprotocols = Some(subprotocols);
+        self
+    }
+
+    /// Lets through what the rules for `Origin` and the hosts allowed would refuse, malformed origins included, and
+    /// notes it: on the [`ServerHandshake`], and as a [`ReportedRejection`](crate::handshake::ReportedRejection) in the
+    /// response's extensions. The default is to refuse.
+    ///
+    /// This is for trying a policy on live traffic. A missing or malformed `Host` is refused all the same, as HTTP
+    /// demands (RFC 9112 §3.2).
+    pub fn report_only(mut self) -> Self {
+        self.report_only = true;
+        self
+    }
+
+    /// Decides a handshake whose request has the head `parts`.
+    ///
+    /// The rules are checked in the order of [`RejectionKind`]. What comes back is ready at once, unless only an
+    /// [`AllowOrigin::async_predicate`] can tell.
+    pub fn decide(&self, client: &ClientHandshake, parts: &Parts) -> Deciding {
+        let reject = |kind| Rejection::new(kind, client.version());
+        Deciding(match self.check(client, parts) {
+            Err(kind) => State::Ready(Err(reject(kind))),
+            Ok((server, answers)) if answers.is_empty() => State::Ready(Ok(server)),
+            Ok((server, answers)) => State::Open(Box::new(Open {
+                answers,
+                server,
+                refusal: reject(RejectionKind::OriginNotAllowed),
+                report_only: self.report_only,
+            })),
+        })
+    }
+
+    /// The synchronous rules; the handshake stays open for as long as answers are awaited.
+    fn check(&self, client: &ClientHandshake, parts: &Parts) -> Result<(ServerHandshake, Vec<Answer>), RejectionKind> {
+        let mut reported = None;
+        let mut refuse = |kind| {
+            if !self.report_only {
+                return Err(kind);
+            }
+            reported.get_or_insert(kind);
+            Ok(())
+        };
+        if self.allow_hosts.as_ref().is_some_and(|hosts| !hosts.allows(client.authority())) {
+            refuse(RejectionKind::HostNotAllowed)?;
+        }
+        let origin = Origin::from_headers(&parts.headers);
+        let answers = match self.judge(&origin, client, parts) {
+            Ok(answers) => answers,
+            Err(kind) => {
+                refuse(kind)?;
+                Vec::new()
+            }
+        };
+        let offered = OfferedSubprotocols::from_headers(&parts.headers)?;
+        extension::check(&parts.headers)?;
+        let subprotocol = match &self.subprotocols {
+            None => None,
+            Some(known) => {
+                let selected = known.select(&offered);
+                if selected.is_none() && known.is_required() {
+                    return Err(RejectionKind::SubprotocolNotShared);
+                }
+                selected
+            }
+        };
+        let mut server = ServerHandshake::new(client, origin.ok().flatten(), offered, subprotocol);
+        if let Some(kind) = reported {
+            server.report(Rejection::new(kind, client.version()));
+        }
+        Ok((server, answers))
+    }
+
+    /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for certain sites
+    /// SHOULD verify the |Origin| field is an origin they expect".
+    fn judge(
+        &self, origin: &Result<Option<Origin>, RejectionKind>, client: &ClientHandshake, parts: &Parts,
+    ) -> Result<Vec<Answer>, RejectionKind> {
+        let looks = self.allow_origin.looks();
+        match origin {
+            Err(kind) if looks || self.require_origin => Err(*kind),
+            Ok(None) if self.require_origin => Err(RejectionKind::OriginMissing),
+            Ok(None) if looks && is_cross_site(parts) => Err(RejectionKind::SiteNotAllowed),
+            Ok(Some(origin)) => match self.allow_origin.judge(origin, client, parts) {
+                Judgement::Allowed => Ok(Vec::new()),
+                Judgement::Refused => Err(RejectionKind::OriginNotAllowed),
+                Judgement::Open(answers) => Ok(answers),
+            },
+            Ok(None) | Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn known_subprotocols(&self) -> Option<&Subprotocols> {
+        self.subprotocols.as_ref()
+    }
+}
+
+/// A decision on its way: ready at once, unless a predicate is asynchronous.
+///
+/// It borrows nothing, and needs no runtime of its own.
+#[must_use = "a decision does nothing unless it is awaited or taken"]
+pub struct Deciding(State);
+
+enum State {
+    Ready(Result<ServerHandshake, Rejection>),
+    Open(Box<Open>),
+    Taken,
+}
+
+/// A handshake that is right but for the answers awaited.
+struct Open {
+    answers: Vec<Answer>,
+    server: ServerHandshake,
+    refusal: Rejection,
+    report_only: bool,
+}
+
+impl Deciding {
+    /// The decision, if it is ready without being polled.
+    ///
+    /// # Errors
+    ///
+    /// This future again, where an asynchronous predicate has to be awaited.
+    pub fn into_ready(self) -> Result<Result<ServerHandshake, Rejection>, Self> {
+        match self.0 {
+            State::Ready(decision) => Ok(decision),
+            state => Err(Self(state)),
+        }
+    }
+}
+
+impl Future for Deciding {
+    type Output = Result<ServerHandshake, Rejection>;
+
+    #[expect(clippy::panic, reason = "a future may not be polled after completion")]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Open(open) = &mut self.0 {
+            std::task::ready!(open.poll_answers(cx));
+        }
+        match mem::replace(&mut self.0, State::Taken) {
+            State::Ready(decision) => Poll::Ready(decision),
+            State::Open(open) => Poll::Ready(open.conclude()),
+            State::Taken => panic!("`Deciding` polled after completion"),
+        }
+    }
+}
+
+impl Open {
+    /// Ready once one answer is yes, with it left standing, or once all are no.
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(answer) = self.answers.last_mut() {
+            if std::task::ready!(answer.as_mut().poll(cx)) {
+                return Poll::Ready(());
+            }
+            self.answers.pop();
+        }
+        Poll::Ready(())
+    }
+
+    fn conclude(self) -> Result<ServerHandshake, Rejection> {
+        let mut server = self.server;
+        if self.answers.is_empty() {
+            if !self.report_only {
+                return Err(self.refusal);
+            }
+            server.report(self.refusal);
+        }
+        Ok(server)
+    }
+}
+
+impl fmt::Debug for Deciding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Ready(_) => "Deciding::Ready",
+            State::Open(_) => "Deciding::Open",
+            State::Taken => "Deciding::Taken",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

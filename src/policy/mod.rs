@@ -1,0 +1,20 @@
+//! What this server is willing to accept: origins, hosts and subprotocols.
+
+mod allow_host;
+mod allow_origin;
+mod config_error;
+mod decide;
+mod host_pattern;
+mod origin_list;
+mod origin_pattern;
+mod subprotocols;
+
+pub use self::{
+    allow_host::AllowHost,
+    allow_origin::AllowOrigin,
+    config_error::ConfigError,
+    decide::{Deciding, Policy},
+    origin_list::OriginList,
+    origin_pattern::OriginPattern,
+    subprotocols::Subprotocols,
+};

@@ -1,0 +1,150 @@
+//! A list of origins that can be replaced while it is read.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    config_error::ConfigError,
+    host_pattern::PortPattern,
+    origin_pattern::{OriginPattern, Pattern},
+};
+use crate::handshake::{Origin, authority::Host};
+
+/// A cheap handle to a list of origins, shared with the layers that it was given to.
+///
+/// [`replace`](Self::replace) puts a new list in force for every handshake that is decided from then on, and readers
+/// never wait for it. A look-up costs the same for ten origins and for a million: listed names are found by hash, and
+/// wildcards by walking the labels of the origin's host.
+///
+/// ```
+/// use ws_handshake::{OriginList, WsHandshakeLayer};
+///
+/// let origins = OriginList::new(["https://app.example.com"])?;
+/// let layer = WsHandshakeLayer::new().allow_origin(origins.clone());
+///
+/// // Later, while serving:
+/// origins.replace(["https://app.example.com", "https://*.partner.example"])?;
+/// assert!(origins.contains(&"https://shop.partner.example".parse()?));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OriginList(Arc<ArcSwap<Table>>);
+
+impl OriginList {
+    /// Lists the origins that match one of `patterns`. An empty list admits no browser.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for the first entry that can never match or means too much; see [`OriginPattern`].
+    pub fn new<I>(patterns: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Table::new(patterns)?))))
+    }
+
+    /// Puts a new list in force, at once and whole.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new). The list that was in force stays so.
+    pub fn replace<I>(&self, patterns: I) -> Result<(), ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.0.store(Arc::new(Table::new(patterns)?));
+        Ok(())
+    }
+
+    /// Whether pages of `origin` are listed.
+    #[must_use]
+    pub fn contains(&self, origin: &Origin) -> bool {
+        self.0.load().contains(origin)
+    }
+}
+
+/// The patterns, each under the part of an origin's text that it fixes.
+///
+/// An origin is found by slices of its own canonical text, so that no key is ever built for a look-up.
+#[derive(Debug, Default)]
+struct Table {
+    /// `scheme://host[:port]`, or `null`.
+    exact: HashSet<Box<str>>,
+    /// `scheme://host`, on any port.
+    any_port: HashSet<Box<str>>,
+    /// The schemes for the names below `host[:port]`.
+    below: HashMap<Box<str>, Vec<String>>,
+    /// The schemes for the names below `host`, on any port.
+    below_any_port: HashMap<Box<str>, Vec<String>>,
+}
+
+impl Table {
+    fn new<I>(patterns: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut table = Self::default();
+        for pattern in patterns {
+            table.insert(&pattern.as_ref().parse()?);
+        }
+        Ok(table)
+    }
+
+    fn insert(&mut self, OriginPattern(pattern): &OriginPattern) {
+        let (scheme, host) = match pattern {
+            Pattern::Text(text) => {
+                self.exact.insert(text.as_str().into());
+                return;
+            }
+            Pattern::Tuple { scheme, host } => (scheme, host),
+        };
+        let any_port = host.port == PortPattern::Any;
+        let end = match host.port {
+            PortPattern::Exactly(port) => format!("{}:{port}", host.host),
+            PortPattern::Absent | PortPattern::Any => host.host.clone(),
+        };
+        if host.wildcard {
+            let map = if any_port { &mut self.below_any_port } else { &mut self.below };
+            let schemes = map.entry(end.into()).or_default();
+            if !schemes.contains(scheme) {
+                schemes.push(scheme.clone());
+            }
+        } else {
+            let set = if any_port { &mut self.any_port } else { &mut self.exact };
+            set.insert(format!("{scheme}://{end}").into());
+        }
+    }
+
+    fn contains(&self, origin: &Origin) -> bool {
+        let text = origin.as_str();
+        if self.exact.contains(text) {
+            return true;
+        }
+        let Some(host) = origin.host_span() else {
+            return false;
+        };
+        self.any_port.contains(&text[..host.end]) || self.contains_above(origin, text, host.start, host.end)
+    }
+
+    /// Walks the names above the origin's host, from the nearest up.
+    fn contains_above(&self, origin: &Origin, text: &str, start: usize, end: usize) -> bool {
+        let wildcards = !self.below.is_empty() || !self.below_any_port.is_empty();
+        if !wildcards || !matches!(origin.as_host(), Some(Host::Name(_))) {
+            return false;
+        }
+        let lists = |map: &HashMap<Box<str>, Vec<String>>, name: &str| {
+            map.get(name).is_some_and(|schemes| schemes.iter().any(|scheme| origin.scheme() == Some(scheme)))
+        };
+        text[start..end].match_indices('.').any(|(dot, _)| {
+            let above = start + dot + 1;
+            lists(&self.below, &text[above..]) || lists(&self.below_any_port, &text[above..end])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! One entry of an origin allowlist.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    config_error::ConfigError,
+    host_pattern::{HostPattern, PortPattern},
+};
+use crate::handshake::{
+    Origin,
+    authority::Host,
+    origin::{default_port, is_scheme},
+};
+
+/// `null`, or `scheme://host[:port]`, where the host may begin with `*.` and the port may be `*`.
+///
+/// `*.example.com` matches one or more whole labels before `example.com`, and never `example.com` itself. No list of
+/// public suffixes is consulted: `*.github.io` admits the pages of everybody who publishes there. Without a port the
+/// default one of http (80) or https (443) is meant.
+///
+/// ```
+/// use ws_handshake::OriginPattern;
+///
+/// let pattern: OriginPattern = "https://*.example.com".parse()?;
+/// assert!(pattern.matches(&"https://a.b.example.com".parse()?));
+/// assert!(!pattern.matches(&"https://example.com".parse()?));
+/// assert!(!pattern.matches(&"https://evil-example.com".parse()?));
+/// assert!(!pattern.matches(&"http://a.example.com".parse()?));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OriginPattern(pub(super) Pattern);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Pattern {
+    /// `null` or `file://`: what has no host matches as it is written.
+    Text(String),
+    Tuple {
+        scheme: String,
+        host: HostPattern,
+    },
+}
+
+impl OriginPattern {
+    /// Whether pages of `origin` are meant.
+    #[must_use]
+    pub fn matches(&self, origin: &Origin) -> bool {
+        let Pattern::Tuple { scheme, host } = &self.0 else {
+            return self.to_string() == origin.as_str();
+        };
+        let port = match host.port {
+            PortPattern::Any => true,
+            PortPattern::Absent => origin.port() == default_port(scheme),
+            PortPattern::Exactly(port) => origin.port() == Some(port),
+        };
+        port && origin.scheme() == Some(scheme)
+            && origin.host().is_some_and(|name| host.matches(name, origin.as_host()))
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, name: &str, host: Option<Host<&str>>) -> bool {
+        if !self.wildcard {
+            return name == self.host;
+        }
+        let labels = name.strip_suffix(self.host.as_str()).and_then(|labels| labels.strip_suffix('.'));
+        matches!(host, Some(Host::Name(_))) && labels.is_some_and(|labels| !labels.is_empty())
+    }
+}
+
+impl FromStr for OriginPattern {
+    type Err = ConfigError;
+
+    fn from_str(value: &str) -> Result<Self, ConfigError> {
+        let error = |message: &str| ConfigError::new(value, message);
+        if value == "null" || value.eq_ignore_ascii_case("file://") {
+            return Ok(Self(Pattern::Text(value.to_ascii_lowercase())));
+        }
+        if value == "*" {
+            return Err(error("means too much: list origins, or say `AllowOrigin::any()` to admit every page"));
+        }
+        let Some((scheme, rest)) = value.split_once("://") else {
+            return Err(error("has no scheme: write it before the host, as in `https://example.com`"));
+        };
+        if !is_scheme(scheme) {
+            return Err(error(
+                "has no valid scheme: write one without spaces or wildcards, as in `https://example.com`",
+            ));
+        }
+        let scheme = scheme.to_ascii_lowercase();
+        if matches!(scheme.as_str(), "ws" | "wss") {
+            let right = if scheme == "ws" { "http" } else { "https" };
+            return Err(error(&format!(
+                "can never match: an origin is that of a page, not of its socket: write `{right}://{rest}`"
+            )));
+        }
+        let mut host = HostPattern::parse(value, rest)?;
+        if let PortPattern::Exactly(port) = host.port
+            && Some(port) == default_port(&scheme)
+        {
+            host.port = PortPattern::Absent;
+        }
+        Ok(Self(Pattern::Tuple { scheme, host }))
+    }
+}
+
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Pattern::Text(text) => f.write_str(text),
+            Pattern::Tuple { scheme, host } => {
+                let wildcard = if host.wildcard { "*." } else { "" };
+                write!(f, "{scheme}://{wildcard}{}", host.host)?;
+                match host.port {
+                    PortPattern::Absent => Ok(()),
+                    PortPattern::Any => f.write_str(":*"),
+                    PortPattern::Exactly(port) => write!(f, ":{port}"),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_say_how_to_write_it_right() {
+        #[rustfmt::skip]
+        let rows = [
+            ("https://example.com/", "write `https://example.com`"),
+            ("https://example.com/chat", "write `https://example.com`"),
+            ("https://example.com:8443?x", "write `https://example.com:8443`"),
+            ("https://me@example.com", "leave the user information before `@` out"),
+            ("example.com", "write it before the host, as in `https://example.com`"),
+            ("//example.com", "write it before the host"),
+            ("*://example.com", "write one without spaces or wildcards"),
+            (" https://example.com", "write one without spaces or wildcards"),
+            ("ws://example.com", "write `http://example.com`"),
+            ("WSS://example.com:1", "write `https://example.com:1`"),
+            ("https://b\u{fc}cher.example", "write it as `xn--...`"),
+            ("*", "say `AllowOrigin::any()`"),
+            ("", "has no scheme"),
+            ("https://", "names no host"),
+            ("https://*", "means too much"),
+            ("https://*.com", "name at least two labels"),
+            ("https://*.com.", "name at least two labels"),
+            ("https://*.", "names no host"),
+            ("https://*.*.example.com", "a `*` stands alone before the first dot"),
+            ("https://a*.example.com", "a `*` stands alone before the first dot"),
+            ("https://a.*.com", "a `*` stands alone before the first dot"),
+            ("https://*.1.2.3.4", "an address has no names below it"),
+            ("https://*.[::1]", "an address has no names below it"),
+            ("https://*.example.1", "an address has no names below it"),
+            ("https://*.0x1", "an address has no names below it"),
+            ("https://127.1", "write it as in `127.0.0.1`"),
+            ("https://0x7f.1", "write it as in `127.0.0.1`"),
+            ("https://010.0.0.1", "write it as in `127.0.0.1`"),
+            ("https://256.0.0.1", "write it as in `127.0.0.1`"),
+            ("https://[fe80::1%25eth0]", "no zone after an address"),
+            ("https://%61.com", "no escapes"),
+            ("https://[::1", "write an IPv6 address in brackets"),
+            ("https://::1", "has no valid port"),
+            ("https://[1::2::3]", "write it as in `[2001:db8::1]`"),
+            ("https://a..com", "take the stray dot out"),
+            ("https://.a.com", "take the stray dot out"),
+            ("https://a.com..", "take the stray dot out"),
+            ("https://a b.com", "write letters, digits, hyphens and dots"),
+            ("https://a.com:99999", "write 0 to 65535"),
+            ("https://a.com:", "write 0 to 65535"),
+            ("https://a.com:080", "without leading zeros"),
+            ("https://a.com:8*", "write 0 to 65535"),
+            ("NULL", "has no scheme"),
+        ];
+        for (value, advice) in rows {
+            let error = value.parse::<OriginPattern>().expect_err(value);
+            assert_eq!(error.value(), value);
+            assert!(error.to_string().contains(advice), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn patterns_print_in_canonical_form() {
+        let rows = [
+            ("null", "null"),
+            ("FILE://", "file://"),
+            ("HTTPS://Example.COM:443", "https://example.com"),
+            ("http://*.Example.com:8080", "http://*.example.com:8080"),
+            ("https://example.com:*", "https://example.com:*"),
+            ("http://[0:0::1]:3000", "http://[::1]:3000"),
+            ("tauri://localhost", "tauri://localhost"),
+            ("http://*.localhost", "http://*.localhost"),
+            ("https://example.com.", "https://example.com."),
+        ];
+        for (value, printed) in rows {
+            assert_eq!(value.parse::<OriginPattern>().unwrap().to_string(), printed, "{value}");
+        }
+    }
+}

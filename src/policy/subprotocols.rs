@@ -1,0 +1,107 @@
+//! Which subprotocols this server speaks.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::config_error::ConfigError;
+use crate::handshake::{OfferedSubprotocols, grammar::is_token};
+
+/// The subprotocols that a server speaks, the most preferred first.
+///
+/// At most one is selected: the first of these that the client offers. Without any in common the handshake goes on
+/// without one, which browsers then take for a failure if they offered some.
+///
+/// ```
+/// use ws_handshake::{Subprotocols, WsHandshakeLayer};
+///
+/// let layer = WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?.required());
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Subprotocols {
+    names: Arc<[HeaderValue]>,
+    prefer_client: bool,
+    required: bool,
+}
+
+impl Subprotocols {
+    /// Speaks `names`, the most preferred first.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a name that is no token (RFC 9110 §5.6.2), for one that is listed twice, and for a list
+    /// without any: a server that speaks none leaves this knob alone.
+    pub fn new<I>(names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut list = Vec::<HeaderValue>::new();
+        for name in names {
+            let name = name.as_ref();
+            let value =
+                HeaderValue::from_str(name).ok().filter(|value| is_token(value.as_bytes())).ok_or_else(|| {
+                    ConfigError::new(name, "is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`")
+                })?;
+            if list.contains(&value) {
+                return Err(ConfigError::new(name, "is listed twice: name each subprotocol once"));
+            }
+            list.push(value);
+        }
+        if list.is_empty() {
+            return Err(ConfigError::new(
+                "",
+                "is a list without subprotocols: name at least one, or leave the list out",
+            ));
+        }
+        Ok(Self { names: list.into(), prefer_client: false, required: false })
+    }
+
+    /// Selects the first that the client offers and this server speaks. The default is the server's order.
+    pub fn prefer_client(mut self) -> Self {
+        self.prefer_client = true;
+        self
+    }
+
+    /// Refuses clients that offer none of these (400). The default is to go on without a subprotocol.
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    pub(super) fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Whether this server speaks `name`.
+    #[cfg(feature = "tower")]
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    /// The first name in common, by the preference configured.
+    pub(super) fn select(&self, offered: &OfferedSubprotocols) -> Option<HeaderValue> {
+        let known = |name: &str| self.names.iter().position(|known| known == name);
+        let mut positions = offered.iter().filter_map(known);
+        let first = if self.prefer_client { positions.next() } else { positions.min() };
+        first.map(|at| self.names[at].clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_say_how_to_write_it_right() {
+        for wrong in ["", "a b", "a,b", "a/b", "ä", "\"a\""] {
+            let error = Subprotocols::new([wrong]).unwrap_err();
+            assert!(error.to_string().contains("write a token"), "{error}");
+        }
+        let twice = Subprotocols::new(["a", "b", "a"]).unwrap_err();
+        assert_eq!(twice.to_string(), "`a` is listed twice: name each subprotocol once");
+        assert!(Subprotocols::new([] as [&str; 0]).is_err());
+        assert!(Subprotocols::new(vec![String::from("a"), String::from("A")]).is_ok());
+    }
+}
