@@ -2,7 +2,19 @@
 pub mod handshake;
 mod policy;
 
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "tower")]
+mod middleware;
+
+#[cfg(feature = "axum")]
+pub use self::extract::WsStreamRejection;
+#[cfg(feature = "tower")]
+pub use self::middleware::{
+    DefaultRejectionResponse, Downcast, EmptyBody, NotOffered, RejectionResponse, ResponseFuture, UpgradeError,
+    WsHandshake, WsHandshakeLayer, WsStream, WsStreamParts, WsUpgrade,
+};
 pub use self::{
-    handshake::{Origin, Rejection},
+    handshake::{Origin, Rejection, RejectionKind, ReportedRejection},
     policy::{AllowHost, AllowOrigin, ConfigError, Deciding, OriginList, OriginPattern, Policy, Subprotocols},
 };

@@ -11,7 +11,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// Whether any line of the field lists `token`, without regard to case.
-pub(super) fn lists(lines: GetAll<'_, HeaderValue>, token: &str) -> bool {
+pub(crate) fn lists(lines: GetAll<'_, HeaderValue>, token: &str) -> bool {
     elements(lines.iter()).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 

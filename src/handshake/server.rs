@@ -6,11 +6,7 @@ use http::{
 };
 
 use super::{
-    client::ClientHandshake,
-    key::Key,
-    origin::Origin,
-    rejection::{Rejection, ReportedRejection},
-    subprotocol::OfferedSubprotocols,
+    client::ClientHandshake, key::Key, origin::Origin, rejection::ReportedRejection, subprotocol::OfferedSubprotocols,
 };
 
 /// An approved handshake, and the only place that writes the head of its answer.
@@ -35,8 +31,8 @@ impl ServerHandshake {
     }
 
     /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
-    pub(crate) fn report(&mut self, rejection: Rejection) {
-        self.reported.get_or_insert(ReportedRejection::new(rejection));
+    pub(crate) fn report(&mut self, rejection: ReportedRejection) {
+        self.reported.get_or_insert(rejection);
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.

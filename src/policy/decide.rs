@@ -14,7 +14,8 @@ use super::{
     subprotocols::Subprotocols,
 };
 use crate::handshake::{
-    ClientHandshake, OfferedSubprotocols, Origin, Rejection, RejectionKind, ServerHandshake, extension,
+    ClientHandshake, OfferedSubprotocols, Origin, Rejection, RejectionKind, ReportedRejection, ServerHandshake,
+    extension,
 };
 
 /// What this server is willing to accept.
@@ -63,7 +64,7 @@ impl Policy {
     }
 
     /// Lets through what the rules for `Origin` and the hosts allowed would refuse, malformed origins included, and
-    /// notes it: on the [`ServerHandshake`], and as a [`ReportedRejection`](crate::handshake::ReportedRejection) in the
+    /// notes it: on the [`ServerHandshake`], and as a [`ReportedRejection`] in the
     /// response's extensions. The default is to refuse.
     ///
     /// This is for trying a policy on live traffic. A missing or malformed `Host` is refused all the same, as HTTP
@@ -126,7 +127,7 @@ impl Policy {
         };
         let mut server = ServerHandshake::new(client, origin.ok().flatten(), offered, subprotocol);
         if let Some(kind) = reported {
-            server.report(Rejection::new(kind, client.version()));
+            server.report(ReportedRejection::new(Rejection::new(kind, client.version())));
         }
         Ok((server, answers))
     }
@@ -224,7 +225,7 @@ impl Open {
             if !self.report_only {
                 return Err(self.refusal);
             }
-            server.report(self.refusal);
+            server.report(ReportedRejection::new(self.refusal));
         }
         Ok(server)
     }

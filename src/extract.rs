@@ -1,0 +1,121 @@
+//! axum extractors.
+
+use axum_core::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, request::Parts};
+
+use crate::{
+    handshake::Rejection,
+    middleware::{UpgradeError, WsStream, WsUpgrade},
+};
+
+/// Takes the handshake that the layer has approved.
+///
+/// `Option<WsUpgrade>` is `None` for a request that is no handshake, so that one URL can serve a page and its socket.
+impl<S: Sync> FromRequestParts<S> for WsUpgrade {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Self::from_parts(parts)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for WsUpgrade {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
+        Self::optional_from_parts(parts)
+    }
+}
+
+/// Accepts the handshake: the handler is the connection.
+///
+/// It takes the whole request, so that it comes last, once all that could refuse the client has had its say.
+impl<S: Sync> FromRequest<S> for WsStream {
+    type Rejection = WsStreamRejection;
+
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, WsStreamRejection> {
+        let ws = WsUpgrade::from_request(&mut request).map_err(WsStreamRejection::Handshake)?;
+        // The stream may live for days: the request's fields do not have to.
+        drop(request);
+        ws.accept().await.map_err(WsStreamRejection::Upgrade)
+    }
+}
+
+impl WsUpgrade {
+    /// Accepts the handshake: returns the whole answer, and runs `callback` with the stream once the layer has passed it
+    /// on; see [`on_upgrade_into`](Self::on_upgrade_into).
+    ///
+    /// ```
+    /// use axum::response::Response;
+    /// use ws_handshake::WsUpgrade;
+    ///
+    /// async fn feed(ws: WsUpgrade) -> Response {
+    ///     ws.on_upgrade(|stream| async move {
+    ///         // Frame `stream` with the library of your choice.
+    ///         drop(stream);
+    ///     })
+    /// }
+    /// ```
+    pub fn on_upgrade<F, Fut>(self, callback: F) -> Response
+    where
+        F: FnOnce(WsStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.on_upgrade_into(callback)
+    }
+}
+
+/// Why a [`WsStream`] could not be extracted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WsStreamRejection {
+    /// There is no approved handshake to be accepted.
+    Handshake(Rejection),
+    /// The handshake was accepted and did not become a stream.
+    Upgrade(UpgradeError),
+}
+
+impl IntoResponse for WsStreamRejection {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Handshake(rejection) => rejection.into_response(),
+            Self::Upgrade(error) => error.into_response(),
+        }
+    }
+}
+
+impl std::fmt::Display for WsStreamRejection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Handshake(rejection) => rejection.fmt(f),
+            Self::Upgrade(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WsStreamRejection {}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        let mut response = self.response::<Body>();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// For `?` in a handler. Once a handshake is accepted nobody reads what the handler returns; before, it says whose fault
+/// it was.
+impl IntoResponse for UpgradeError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::ClientGone => StatusCode::BAD_REQUEST,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::NotAnswered | Self::Unsupported => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,228 @@
+//! The future of [`WsHandshake`](super::WsHandshake).
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
+
+use super::{
+    handoff::{Acceptance, Continuation, Handoff, spawn},
+    observe,
+    response::{EmptyBody, RejectionResponse, leave},
+    service::WsHandshake,
+    upgrade_error::UpgradeError,
+};
+use crate::{
+    handshake::{Rejection, RejectionKind},
+    policy::Deciding,
+};
+
+pin_project! {
+    /// Response future for [`WsHandshake`](crate::WsHandshake).
+    pub struct ResponseFuture<S, ReqBody, R>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        #[pin]
+        state: State<S, ReqBody, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, ReqBody, R>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        /// A request that asks for no WebSocket.
+        Passing { #[pin] future: S::Future },
+        Refused { response: Option<S::Response> },
+        Deciding { undecided: Box<Undecided<S, ReqBody, R>> },
+        Approved { approved: Approved<S::Future> },
+    }
+}
+
+impl<S, ReqBody, R> ResponseFuture<S, ReqBody, R>
+where
+    S: Service<Request<ReqBody>>,
+{
+    pub(super) fn passing(future: S::Future) -> Self {
+        Self { state: State::Passing { future } }
+    }
+
+    pub(super) fn refused(response: S::Response) -> Self {
+        Self { state: State::Refused { response: Some(response) } }
+    }
+
+    pub(super) fn deciding(deciding: Deciding, service: WsHandshake<S, R>, request: Request<ReqBody>) -> Self {
+        let undecided = Undecided { deciding, timeout: None, service, request: Some(request) };
+        Self { state: State::Deciding { undecided: Box::new(undecided) } }
+    }
+
+    pub(super) fn approved(future: S::Future, handoff: Arc<Handoff>, nested: bool) -> Self {
+        Self { state: State::Approved { approved: Approved { future: Some(Box::pin(future)), handoff, nested } } }
+    }
+}
+
+impl<S, ReqBody, R, ResBody> Future for ResponseFuture<S, ReqBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Future: Send + 'static,
+    R: RejectionResponse<ResBody>,
+    ResBody: EmptyBody,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Passing { future } => return future.poll(cx),
+                StateProj::Refused { response } => {
+                    return Poll::Ready(Ok(response.take().expect("`ResponseFuture` polled after completion")));
+                }
+                StateProj::Approved { approved } => return approved.poll(cx),
+                StateProj::Deciding { undecided } => ready!(undecided.poll(cx)),
+            };
+            state.set(next.state);
+        }
+    }
+}
+
+/// A handshake that waits for an asynchronous predicate, with the service that was ready for it.
+struct Undecided<S, ReqBody, R> {
+    deciding: Deciding,
+    timeout: Option<Pin<Box<Sleep>>>,
+    service: WsHandshake<S, R>,
+    request: Option<Request<ReqBody>>,
+}
+
+impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
+    #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
+    fn poll<ResBody>(&mut self, cx: &mut Context<'_>) -> Poll<ResponseFuture<S, ReqBody, R>>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+        R: RejectionResponse<ResBody>,
+    {
+        let decision = match Pin::new(&mut self.deciding).poll(cx) {
+            Poll::Ready(decision) => Some(decision),
+            Poll::Pending => {
+                let limit = self.service.config().decision_timeout;
+                let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep(limit)));
+                ready!(timeout.as_mut().poll(cx));
+                None
+            }
+        };
+        let request = self.request.take().expect("`ResponseFuture` polled after completion");
+        let decision =
+            decision.unwrap_or_else(|| Err(Rejection::new(RejectionKind::DecisionTimedOut, request.version())));
+        Poll::Ready(self.service.apply(decision, request))
+    }
+}
+
+/// The inner service at work on an approved handshake.
+struct Approved<F> {
+    /// Boxed, so that it can move to a task of its own; `None` once it has ended or moved.
+    future: Option<Pin<Box<F>>>,
+    handoff: Arc<Handoff>,
+    /// Whether a layer further out has approved the handshake too: then that one opens the gate.
+    nested: bool,
+}
+
+impl<F, B, E> Approved<F>
+where
+    F: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    B: EmptyBody,
+{
+    #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<B>, E>> {
+        let future = self.future.as_mut().expect("`ResponseFuture` polled after completion");
+        match future.as_mut().poll(cx) {
+            // Where the handler's own answer and its acceptance come together, the answer stands.
+            Poll::Ready(result) => {
+                self.future = None;
+                Poll::Ready(self.conclude(result))
+            }
+            Poll::Pending => match (self.handoff.accepted(cx.waker()), self.future.take()) {
+                (Some(acceptance), Some(rest)) => Poll::Ready(Ok(self.go_straight_on(acceptance, rest))),
+                (_, future) => {
+                    self.future = future;
+                    Poll::Pending
+                }
+            },
+        }
+    }
+
+    /// The inner service has answered.
+    fn conclude(&self, result: Result<Response<B>, E>) -> Result<Response<B>, E> {
+        let mut response = result.inspect_err(|_| self.handoff.shut(UpgradeError::NotAnswered))?;
+        if self.handoff.is_accepted_by(&mut response, self.nested) {
+            if !self.nested {
+                self.handoff.release();
+            }
+            return Ok(response);
+        }
+        self.handoff.shut(UpgradeError::NotAnswered);
+        // A 101 without our mark is that of somebody else's extractor.
+        if response.status() != self.handoff.server.status() {
+            leave(&mut response);
+        }
+        Ok(response)
+    }
+
+    /// The handler has accepted: answers, and runs the rest of it in a task of its own.
+    fn go_straight_on(&self, acceptance: Acceptance, rest: Pin<Box<F>>) -> Response<B> {
+        let mut response = self.handoff.answer(acceptance);
+        let rest = Rest { future: rest };
+        if self.nested {
+            self.handoff.mark(&mut response, Box::pin(rest) as Continuation);
+        } else {
+            self.handoff.release();
+            spawn(rest);
+        }
+        response
+    }
+}
+
+impl<F> Drop for Approved<F> {
+    fn drop(&mut self) {
+        if self.future.take().is_some() {
+            self.handoff.shut(UpgradeError::ClientGone);
+        }
+    }
+}
+
+/// The rest of a handler that has accepted. What it returns in the end has nobody to go to.
+struct Rest<F> {
+    future: Pin<Box<F>>,
+}
+
+impl<F, B, E> Future for Rest<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let result = ready!(self.future.as_mut().poll(cx));
+        observe::returned(result.ok().map(|response| response.status()));
+        Poll::Ready(())
+    }
+}
+
+impl<S, ReqBody, R> fmt::Debug for ResponseFuture<S, ReqBody, R>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,300 @@
+//! The gate between the answer and the stream.
+//!
+//! hyper hands an HTTP/1.1 connection over after *any* answer once the connection is closing: that its `OnUpgrade` has
+//! resolved does not prove that a 101 was sent. So nobody polls `OnUpgrade` until the layer itself has passed on the very
+//! answer that accepts this handshake. Any other answer shuts the gate for good.
+//!
+//! Where layers stand one inside the other, the inner one's gate is the one that a handler gets, and the outermost layer
+//! is the one that opens it: an answer counts once it has passed them all.
+
+use std::{
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use http::{Extensions, HeaderMap, HeaderValue, Response};
+use hyper::upgrade::OnUpgrade;
+
+use super::{observe, upgrade_error::UpgradeError};
+use crate::{
+    handshake::{RejectionKind, ServerHandshake},
+    policy::Subprotocols,
+};
+
+/// One approved handshake, shared by the layer that answers it and the handler that accepts it.
+#[derive(Debug)]
+pub(super) struct Handoff {
+    pub(super) server: ServerHandshake,
+    pub(super) subprotocols: Option<Subprotocols>,
+    pub(super) timeout: Duration,
+    gate: Mutex<Gate>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    state: State,
+    on_upgrade: Option<OnUpgrade>,
+    /// Whether a handler, or a layer further in, has taken the handshake.
+    taken: bool,
+    /// The task that polls the inner service, to be woken once a handler accepts.
+    layer: Option<Waker>,
+    /// The task that awaits the acceptance, to be woken once it is answered.
+    handler: Option<Waker>,
+}
+
+enum State {
+    /// No handler has said anything.
+    Open,
+    /// A handler accepts, and its layer has yet to answer.
+    Accepting(Acceptance),
+    /// The answer is on its way out, and this is to run once it has left.
+    Answering(Continuation),
+    /// A layer further in has taken over.
+    Delegated(Arc<Handoff>),
+    Released,
+    Shut(UpgradeError),
+}
+
+/// What runs behind an answer: the callback of `on_upgrade`, or the rest of a handler that accepted.
+///
+/// It begins by asking for the [`verdict`](Handoff::verdict).
+pub(super) type Continuation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a handler wants to see in the answer that accepts.
+#[derive(Debug, Default)]
+pub(super) struct Acceptance {
+    pub(super) subprotocol: Option<HeaderValue>,
+    pub(super) headers: Option<Box<HeaderMap>>,
+}
+
+/// Where the layer leaves an approved handshake for a handler, in the request's extensions.
+#[derive(Clone)]
+struct Slot(Arc<Handoff>);
+
+/// Marks the answer that accepts a handshake, in the response's extensions.
+#[derive(Clone)]
+struct Mark(Arc<Handoff>);
+
+impl Handoff {
+    /// Leaves an approved handshake in `extensions`, in the place of one that a layer further out has left there.
+    ///
+    /// The second value says whether there was one.
+    pub(super) fn offer(
+        mut server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, on_upgrade: OnUpgrade,
+        extensions: &mut Extensions,
+    ) -> (Arc<Self>, bool) {
+        let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0)).filter(|outer| outer.lock().take());
+        if let Some(reported) = outer.as_ref().and_then(|outer| outer.server.reported()) {
+            server.report(reported.clone());
+        }
+        let gate = Gate { state: State::Open, on_upgrade: Some(on_upgrade), taken: false, layer: None, handler: None };
+        let handoff = Arc::new(Self { server, subprotocols, timeout, gate: Mutex::new(gate) });
+        if let Some(outer) = &outer {
+            outer.lock().state = State::Delegated(Arc::clone(&handoff));
+        }
+        extensions.insert(Slot(Arc::clone(&handoff)));
+        (handoff, outer.is_some())
+    }
+
+    /// Takes the approved handshake of a request; `None` if no layer has left one.
+    pub(super) fn take(extensions: &Extensions) -> Option<Result<Arc<Self>, RejectionKind>> {
+        let Slot(handoff) = extensions.get()?;
+        let first = handoff.lock().take();
+        Some(if first { Ok(Arc::clone(handoff)) } else { Err(RejectionKind::UpgradeTaken) })
+    }
+
+    /// The answer that accepts.
+    pub(super) fn answer<B: Default>(&self, acceptance: Acceptance) -> Response<B> {
+        let mut response = self.server.response_with(acceptance.subprotocol);
+        for (name, value) in acceptance.headers.iter().flat_map(|headers| headers.iter()) {
+            let owned = RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-");
+            if !owned {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+        response
+    }
+
+    /// Marks `response` as the one that accepts this handshake, with what is to run once it has left.
+    pub(super) fn mark<B>(self: &Arc<Self>, response: &mut Response<B>, continuation: Continuation) {
+        let mut gate = self.lock();
+        if let State::Shut(_) = gate.state {
+            // Too late: the request has had another answer. The continuation finds that out.
+            drop(gate);
+            spawn(continuation);
+            return;
+        }
+        gate.state = State::Answering(continuation);
+        drop(gate);
+        response.extensions_mut().insert(Mark(Arc::clone(self)));
+    }
+
+    /// Whether `response` is the one that accepts this handshake. The mark goes, unless it is to be `kept`.
+    pub(super) fn is_accepted_by<B>(self: &Arc<Self>, response: &mut Response<B>, kept: bool) -> bool {
+        let innermost = self.innermost();
+        let marked = response.extensions().get::<Mark>().is_some_and(|mark| Arc::ptr_eq(&mark.0, &innermost));
+        if !kept {
+            response.extensions_mut().remove::<Mark>();
+        }
+        marked && response.status() == innermost.server.status()
+    }
+
+    /// What a handler that accepts wants answered, if one does; else `layer` is woken when one does.
+    pub(super) fn accepted(&self, layer: &Waker) -> Option<Acceptance> {
+        let mut gate = self.lock();
+        if let State::Accepting(acceptance) = &mut gate.state {
+            return Some(mem::take(acceptance));
+        }
+        // Where a layer further in has taken over, that one answers.
+        if !matches!(gate.state, State::Delegated(_)) {
+            store(&mut gate.layer, layer);
+        }
+        None
+    }
+
+    /// Opens the gate: the layer is passing the answer on. Runs what waits behind it.
+    pub(super) fn release(self: &Arc<Self>) {
+        self.innermost().settle(State::Released);
+    }
+
+    /// Shuts the gate: the request has another answer, or none.
+    pub(super) fn shut(self: &Arc<Self>, error: UpgradeError) {
+        let innermost = self.innermost();
+        innermost.lock().on_upgrade = None;
+        innermost.settle(State::Shut(error));
+    }
+
+    fn settle(&self, verdict: State) {
+        let mut gate = self.lock();
+        if matches!(gate.state, State::Released | State::Shut(_)) {
+            return;
+        }
+        let before = mem::replace(&mut gate.state, verdict);
+        let handler = gate.handler.take();
+        gate.layer = None;
+        drop(gate);
+        if let Some(handler) = handler {
+            handler.wake();
+        }
+        if let State::Answering(continuation) = before {
+            spawn(continuation);
+        }
+    }
+
+    /// Whether the connection may be taken over; `None` while the answer is still out.
+    pub(super) fn verdict(&self) -> Option<Result<OnUpgrade, UpgradeError>> {
+        let mut gate = self.lock();
+        match gate.state {
+            State::Released => Some(gate.on_upgrade.take().ok_or(UpgradeError::NotAnswered)),
+            State::Shut(error) => Some(Err(error)),
+            _ => None,
+        }
+    }
+
+    fn innermost(self: &Arc<Self>) -> Arc<Self> {
+        let mut handoff = Arc::clone(self);
+        loop {
+            let inner = match &handoff.lock().state {
+                State::Delegated(inner) => Arc::clone(inner),
+                _ => break,
+            };
+            handoff = inner;
+        }
+        handoff
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gate> {
+        // Nothing is left half done under the lock, and no foreign code runs there.
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate {
+    /// Whether this is the first to take the handshake.
+    fn take(&mut self) -> bool {
+        !mem::replace(&mut self.taken, true)
+    }
+}
+
+/// A handler's acceptance on its way to the layer, and the verdict on its way back.
+///
+/// Dropped before its answer has been given, it is withdrawn, and the handler may still answer otherwise.
+#[derive(Debug)]
+pub(super) struct Accept {
+    handoff: Arc<Handoff>,
+    acceptance: Option<Acceptance>,
+}
+
+impl Accept {
+    pub(super) fn new(handoff: Arc<Handoff>, acceptance: Acceptance) -> Self {
+        Self { handoff, acceptance: Some(acceptance) }
+    }
+}
+
+impl Future for Accept {
+    type Output = Result<OnUpgrade, UpgradeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(verdict) = self.handoff.verdict() {
+            return Poll::Ready(verdict);
+        }
+        let acceptance = self.acceptance.take();
+        let mut gate = self.handoff.lock();
+        store(&mut gate.handler, cx.waker());
+        if let Some(acceptance) = acceptance
+            && !matches!(gate.state, State::Shut(_))
+        {
+            gate.state = State::Accepting(acceptance);
+            let layer = gate.layer.take();
+            drop(gate);
+            // The layer that polls this very task looks for itself as soon as this returns.
+            if let Some(layer) = layer.filter(|layer| !layer.will_wake(cx.waker())) {
+                layer.wake();
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Accept {
+    fn drop(&mut self) {
+        let mut gate = self.handoff.lock();
+        if let State::Accepting(_) = gate.state {
+            gate.state = State::Open;
+        }
+    }
+}
+
+/// Runs a future in a task of its own, in the span of whoever asks for it.
+pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(observe::in_current_span(future))),
+        Err(_) => observe::no_runtime(),
+    }
+}
+
+fn store(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(stored) => stored.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "Open",
+            Self::Accepting(_) => "Accepting",
+            Self::Answering(_) => "Answering",
+            Self::Delegated(_) => "Delegated",
+            Self::Released => "Released",
+            Self::Shut(_) => "Shut",
+        })
+    }
+}
+
+/// Fields of the answer that are the handshake's own, beside every `Sec-WebSocket-*`.
+const RESERVED: [&str; 4] = ["connection", "upgrade", "content-length", "transfer-encoding"];

@@ -1,0 +1,199 @@
+//! The layer and its knobs.
+
+use std::{fmt, mem, sync::Arc, time::Duration};
+
+use http::Response;
+use tower_layer::Layer;
+
+use super::{observe, response::DefaultRejectionResponse, service::WsHandshake};
+use crate::{
+    handshake::Rejection,
+    policy::{AllowHost, AllowOrigin, Policy, Subprotocols},
+};
+
+/// Decides every WebSocket handshake that passes, and leaves the approved ones to the handlers behind it.
+///
+/// By default it admits pages of the same origin, and clients that are no browsers. Requests that ask for no WebSocket
+/// pass untouched.
+///
+/// ```
+/// use axum::{Router, routing::any};
+/// use ws_handshake::{AllowOrigin, Subprotocols, WsHandshakeLayer, WsStream};
+///
+/// async fn chat(stream: WsStream) {
+///     // The handler is the connection.
+/// }
+///
+/// let app: Router = Router::new().route("/chat", any(chat)).layer(
+///     WsHandshakeLayer::new()
+///         .allow_origin(AllowOrigin::list(["https://app.example.com", "https://*.example.com"])?)
+///         .subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?),
+/// );
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+///
+/// # Placement
+///
+/// - Add it after the routes that it guards, for `Router::layer` does not reach routes added later, or wrap it around the
+///   whole router.
+/// - A handler that goes straight on ([`WsStream`](crate::WsStream), [`WsUpgrade::accept`](crate::WsUpgrade::accept))
+///   lives for as long as its stream, and so do the layers between it and this one: a `TimeoutLayer` there ends the
+///   stream at its timeout, and what the layers do to responses is lost, for the answer has long been sent. Put this
+///   layer innermost for such handlers: `any(handler).layer(ws)`.
+/// - With `on_upgrade` the answer takes its way through the layers inside, which may add fields to it.
+/// - A layer outside this one that replaces the answer cannot be seen from here: where hyper is closing the connection,
+///   the handler may then read a stream whose client was told something else.
+/// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
+///   inner one negotiates the subprotocol.
+///
+/// # Handlers that exist already
+///
+/// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc work behind this layer as they are. It decides
+/// their handshake; they answer it, so that its subprotocols and its guard over the answer do not reach them.
+///
+/// # Bounds
+///
+/// The response's body must be `Default` for the answer that accepts ([`EmptyBody`](crate::EmptyBody)), and
+/// `From<&'static str>` for the default refusal, unless there is a [`rejection_response`](Self::rejection_response). The
+/// inner service must be `Clone`, for it waits while an asynchronous predicate decides, and its future
+/// `Send + 'static`, for it moves to a task of its own when a handler goes straight on. It runs within a tokio runtime
+/// that has its timers enabled.
+#[derive(Clone)]
+#[must_use]
+pub struct WsHandshakeLayer<R = DefaultRejectionResponse> {
+    config: Arc<Config<R>>,
+}
+
+/// What the services of a layer share.
+#[derive(Clone)]
+pub(super) struct Config<R> {
+    pub(super) policy: Policy,
+    pub(super) handoff_timeout: Duration,
+    pub(super) decision_timeout: Duration,
+    pub(super) respond: R,
+}
+
+impl WsHandshakeLayer {
+    /// A layer with the default [`Policy`].
+    pub fn new() -> Self {
+        Self::from(Policy::new())
+    }
+}
+
+impl<R: Clone> WsHandshakeLayer<R> {
+    /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
+    ///
+    /// This is the check that keeps a page of somebody else from acting in the name of a visitor who is logged in here.
+    pub fn allow_origin(self, allow: impl Into<AllowOrigin>) -> Self {
+        self.with_policy(|policy| policy.allow_origin(allow))
+    }
+
+    /// Refuses requests without `Origin` (403). The default is to let them in: they come from no browser.
+    pub fn require_origin(self) -> Self {
+        self.with_policy(Policy::require_origin)
+    }
+
+    /// Which hosts a handshake may name (403 for others). The default is any.
+    ///
+    /// It closes the door that DNS rebinding leaves open beside the same-origin rule.
+    pub fn allow_hosts(self, allow: AllowHost) -> Self {
+        self.with_policy(|policy| policy.allow_hosts(allow))
+    }
+
+    /// Which subprotocols are spoken. The default is none.
+    pub fn subprotocols(self, subprotocols: Subprotocols) -> Self {
+        self.with_policy(|policy| policy.subprotocols(subprotocols))
+    }
+
+    /// Lets through what the rules for `Origin` and hosts would refuse, and notes it in the response's extensions as a
+    /// [`ReportedRejection`](crate::ReportedRejection); see [`Policy::report_only`]. The default is to refuse.
+    ///
+    /// It warns once, here, for a policy that is forgotten in this state guards nothing.
+    pub fn report_only(self) -> Self {
+        observe::reports_only();
+        self.with_policy(Policy::report_only)
+    }
+
+    /// How long an asynchronous predicate may take to decide, before the handshake is refused (503). The default is 10
+    /// seconds.
+    pub fn decision_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.decision_timeout = timeout)
+    }
+
+    /// How long the server may take to hand the connection over once the answer was passed on, before the handler gets
+    /// [`UpgradeError::TimedOut`](crate::UpgradeError::TimedOut). The default is 10 seconds.
+    pub fn handoff_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.handoff_timeout = timeout)
+    }
+
+    /// Writes refusals as `respond` does.
+    ///
+    /// It decides the body, the fields and the status; a status below 400 is replaced by the rejection's own. The layer
+    /// adds what a refusal owes: `Connection: close`, `Cache-Control: no-store` and, by kind, `Allow`, `Upgrade`,
+    /// `Sec-WebSocket-Version` and `Retry-After`. The default is the status of the rejection and its reason as plain
+    /// text.
+    ///
+    /// ```
+    /// use axum::response::{IntoResponse, Json, Response};
+    /// use ws_handshake::{Rejection, WsHandshakeLayer};
+    ///
+    /// let layer = WsHandshakeLayer::new().rejection_response(|rejection: &Rejection| -> Response {
+    ///     (rejection.status(), Json(rejection.to_string())).into_response()
+    /// });
+    /// ```
+    pub fn rejection_response<F, B>(self, respond: F) -> WsHandshakeLayer<F>
+    where
+        F: Fn(&Rejection) -> Response<B> + Clone + Send + Sync + 'static,
+    {
+        let Config { policy, handoff_timeout, decision_timeout, .. } = Arc::unwrap_or_clone(self.config);
+        WsHandshakeLayer { config: Arc::new(Config { policy, handoff_timeout, decision_timeout, respond }) }
+    }
+
+    fn with_policy(self, change: impl FnOnce(Policy) -> Policy) -> Self {
+        self.with(|config| config.policy = change(mem::take(&mut config.policy)))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config<R>)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl Default for WsHandshakeLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Policy> for WsHandshakeLayer {
+    fn from(policy: Policy) -> Self {
+        let timeout = Duration::from_secs(10);
+        let config =
+            Config { policy, handoff_timeout: timeout, decision_timeout: timeout, respond: DefaultRejectionResponse };
+        Self { config: Arc::new(config) }
+    }
+}
+
+impl<S, R> Layer<S> for WsHandshakeLayer<R> {
+    type Service = WsHandshake<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        WsHandshake::new(inner, Arc::clone(&self.config))
+    }
+}
+
+impl<R> fmt::Debug for WsHandshakeLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsHandshakeLayer").field("config", &self.config).finish()
+    }
+}
+
+impl<R> fmt::Debug for Config<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("policy", &self.policy)
+            .field("handoff_timeout", &self.handoff_timeout)
+            .field("decision_timeout", &self.decision_timeout)
+            .finish_non_exhaustive()
+    }
+}

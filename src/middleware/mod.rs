@@ -1,0 +1,21 @@
+//! The handshake as a tower middleware on hyper's upgrades.
+
+mod future;
+mod handoff;
+mod layer;
+mod observe;
+mod response;
+mod service;
+mod stream;
+mod upgrade;
+mod upgrade_error;
+
+pub use self::{
+    future::ResponseFuture,
+    layer::WsHandshakeLayer,
+    response::{DefaultRejectionResponse, EmptyBody, RejectionResponse},
+    service::WsHandshake,
+    stream::{Downcast, WsStream, WsStreamParts},
+    upgrade::{NotOffered, WsUpgrade},
+    upgrade_error::UpgradeError,
+};

@@ -1,0 +1,132 @@
+//! The shim through which everything is traced: without the feature `tracing` it does nothing.
+//!
+//! A parsed origin, the path and static reasons are all that is ever written: never a query, a cookie or a field that the
+//! peer chose freely.
+
+#[cfg(feature = "tracing")]
+mod traced {
+    use std::fmt;
+
+    use http::{HeaderMap, StatusCode, Uri};
+    use tracing::Instrument;
+
+    use super::super::upgrade_error::UpgradeError;
+    use crate::handshake::{Origin, Rejection, RejectionKind, ServerHandshake};
+
+    pub(in super::super) fn approved(server: &ServerHandshake, uri: &Uri) {
+        tracing::debug!(
+            path = %Escaped(uri.path()),
+            origin = server.origin().map(Origin::as_str),
+            subprotocol = server.subprotocol(),
+            "handshake approved",
+        );
+        if let Some(reported) = server.reported() {
+            tracing::warn!(
+                reason = %reported,
+                path = %Escaped(uri.path()),
+                origin = server.origin().map(Origin::as_str),
+                "handshake let through that would be refused",
+            );
+        }
+    }
+
+    pub(in super::super) fn refused(rejection: &Rejection, uri: &Uri, headers: &HeaderMap) {
+        let origin = Origin::from_headers(headers).ok().flatten();
+        let origin = origin.as_ref().map(Origin::as_str);
+        let path = Escaped(uri.path());
+        match rejection.kind() {
+            RejectionKind::OriginNotAllowed => tracing::info!(
+                reason = %rejection, %path, origin,
+                "handshake refused; origins of your own that are served under another host, as behind a proxy that \
+                 rewrites `Host`, have to be listed",
+            ),
+            _ if rejection.status().is_server_error() => {
+                tracing::error!(reason = %rejection, %path, origin, "handshake refused");
+            }
+            _ => tracing::info!(reason = %rejection, %path, origin, "handshake refused"),
+        }
+    }
+
+    pub(in super::super) fn not_extracted(kind: RejectionKind) {
+        match kind {
+            RejectionKind::LayerMissing => {
+                tracing::error!(
+                    "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one around its route"
+                );
+            }
+            RejectionKind::UpgradeTaken => {
+                tracing::error!("a handler extracts a handshake that was extracted before: extract it once");
+            }
+            _ => {}
+        }
+    }
+
+    pub(in super::super) fn upgrade_failed(error: UpgradeError) {
+        tracing::warn!(%error, "accepted handshake came to nothing");
+    }
+
+    pub(in super::super) fn returned(status: Option<StatusCode>) {
+        let status = status.map(|status| status.as_u16());
+        tracing::debug!(status, "handler returned after accepting; its answer is dropped");
+    }
+
+    pub(in super::super) fn no_runtime() {
+        tracing::error!("no tokio runtime to run an accepted handshake in: serve from within one");
+    }
+
+    pub(in super::super) fn reports_only() {
+        tracing::warn!("the WebSocket handshake policy only reports: foreign origins and hosts are let through");
+    }
+
+    pub(in super::super) fn in_current_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
+        future.in_current_span()
+    }
+
+    /// A path that cannot forge a log line: printable ASCII, and at most 256 bytes of it.
+    struct Escaped<'a>(&'a str);
+
+    impl fmt::Display for Escaped<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut escaped = self.0.chars().flat_map(char::escape_default);
+            escaped.by_ref().take(256).try_for_each(|c| fmt::Write::write_char(f, c))?;
+            if escaped.next().is_some() { f.write_str("...") } else { Ok(()) }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn paths_are_escaped_and_cut() {
+            assert_eq!(Escaped("/chat").to_string(), "/chat");
+            assert_eq!(Escaped("/\u{202e}\r\n\u{1b}").to_string(), "/\\u{202e}\\r\\n\\u{1b}");
+            assert_eq!(Escaped(&"a".repeat(256)).to_string(), "a".repeat(256));
+            assert_eq!(Escaped(&"a".repeat(257)).to_string(), "a".repeat(256) + "...");
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod silent {
+    use http::{HeaderMap, StatusCode, Uri};
+
+    use super::super::upgrade_error::UpgradeError;
+    use crate::handshake::{Rejection, RejectionKind, ServerHandshake};
+
+    pub(in super::super) fn approved(_: &ServerHandshake, _: &Uri) {}
+    pub(in super::super) fn refused(_: &Rejection, _: &Uri, _: &HeaderMap) {}
+    pub(in super::super) fn not_extracted(_: RejectionKind) {}
+    pub(in super::super) fn upgrade_failed(_: UpgradeError) {}
+    pub(in super::super) fn returned(_: Option<StatusCode>) {}
+    pub(in super::super) fn no_runtime() {}
+    pub(in super::super) fn reports_only() {}
+    pub(in super::super) fn in_current_span<F: Future>(future: F) -> F {
+        future
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(super) use silent::*;
+#[cfg(feature = "tracing")]
+pub(super) use traced::*;

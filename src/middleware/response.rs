@@ -1,0 +1,73 @@
+//! The answers that are not the handler's: acceptances, refusals, and how every other one leaves.
+
+use http::{HeaderValue, Response, header::CONNECTION};
+
+use crate::handshake::{Rejection, grammar::lists};
+
+/// A body that can be empty: that of the answer that accepts a handshake. Every type that is `Default` is one.
+///
+/// Where a layer between this one and the service has a body without `Default`, put it outside this layer, or turn its
+/// body into one that has an empty form, for example by tower-http's `MapResponseBodyLayer` and `axum::body::Body::new`.
+#[diagnostic::on_unimplemented(
+    message = "the body `{Self}` has no empty form, which the answer that accepts a WebSocket handshake needs",
+    note = "a layer inside `WsHandshakeLayer` has changed the body: put that layer outside of it, or map its body into \
+            one that is `Default`, for example with `tower_http::map_response_body::MapResponseBodyLayer`"
+)]
+pub trait EmptyBody: Default {}
+
+impl<B: Default> EmptyBody for B {}
+
+/// Writes the answer to a [`Rejection`].
+///
+/// It is implemented by functions from `&Rejection` to a response, and by [`DefaultRejectionResponse`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot write a refusal with the body `{B}`",
+    note = "the default refusal needs a body that is `From<&'static str>`: for others, give `WsHandshakeLayer` a \
+            `rejection_response`"
+)]
+pub trait RejectionResponse<B> {
+    /// The answer. The layer adds the fields that the refusal owes, and replaces a status below 400.
+    fn respond(&self, rejection: &Rejection) -> Response<B>;
+}
+
+/// Answers with the status of the rejection and its reason as plain text.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DefaultRejectionResponse;
+
+impl<B: From<&'static str>> RejectionResponse<B> for DefaultRejectionResponse {
+    fn respond(&self, rejection: &Rejection) -> Response<B> {
+        rejection.response()
+    }
+}
+
+impl<F, B> RejectionResponse<B> for F
+where
+    F: Fn(&Rejection) -> Response<B>,
+{
+    fn respond(&self, rejection: &Rejection) -> Response<B> {
+        self(rejection)
+    }
+}
+
+/// The answer to a rejection, with all that it owes, whoever wrote it.
+pub(super) fn refuse<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejection) -> Response<B> {
+    let mut response = respond.respond(&rejection);
+    if response.status().as_u16() < 400 {
+        *response.status_mut() = rejection.status();
+    }
+    rejection.write_owed_fields(response.headers_mut());
+    response.extensions_mut().insert(rejection);
+    response
+}
+
+/// Makes an answer that does not accept the last one of its connection.
+///
+/// What the client sent behind its handshake was meant for a WebSocket: read as HTTP it would be a second request, which
+/// a proxy in front never saw as one.
+pub(super) fn leave<B>(response: &mut Response<B>) {
+    // RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection".
+    if !lists(response.headers().get_all(CONNECTION), "close") {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}

@@ -1,0 +1,156 @@
+//! The upgraded byte stream.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::HeaderValue;
+use hyper::{
+    body::Bytes,
+    rt::{Read, Write},
+    upgrade::Upgraded,
+};
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade as auto};
+use sync_wrapper::SyncWrapper;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The connection once its handshake has been answered: a byte stream, for a framing library to read and write.
+///
+/// What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
+/// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection.
+///
+/// ```
+/// use tokio::io::AsyncReadExt;
+/// use ws_handshake::WsStream;
+///
+/// async fn first_byte(mut stream: WsStream) -> std::io::Result<u8> {
+///     stream.read_u8().await
+/// }
+/// ```
+pub struct WsStream {
+    /// hyper's `Upgraded` is not `Sync`, and nothing here reads it through a shared reference.
+    io: SyncWrapper<TokioIo<Upgraded>>,
+    /// Asked once, while there is a shared reference to ask through.
+    is_write_vectored: bool,
+    subprotocol: Option<HeaderValue>,
+}
+
+impl WsStream {
+    pub(super) fn new(upgraded: Upgraded, subprotocol: Option<HeaderValue>) -> Self {
+        let is_write_vectored = upgraded.is_write_vectored();
+        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, subprotocol }
+    }
+
+    /// The subprotocol that was answered.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+    }
+
+    /// Takes the stream apart.
+    #[must_use]
+    pub fn into_parts(self) -> WsStreamParts {
+        WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol: self.subprotocol }
+    }
+
+    /// hyper's own upgraded connection, for libraries that ask for it.
+    #[must_use]
+    pub fn into_upgraded(self) -> Upgraded {
+        self.into_parts().upgraded
+    }
+
+    /// The IO below, if it is a `T`, with the bytes that were read from it already.
+    ///
+    /// Under `axum::serve` on a TCP listener, hyper-util's `auto` server and hyper's own, `T` is
+    /// `TokioIo<TcpStream>`. Over HTTP/2 there is no such IO: many streams share one.
+    ///
+    /// ```
+    /// use hyper_util::rt::TokioIo;
+    /// use tokio::net::TcpStream;
+    /// use ws_handshake::WsStream;
+    ///
+    /// fn tcp(stream: WsStream) -> Result<(TcpStream, Vec<u8>), WsStream> {
+    ///     let parts = stream.downcast::<TokioIo<TcpStream>>()?;
+    ///     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The stream itself, whole, if the IO is something else.
+    pub fn downcast<T>(self) -> Result<Downcast<T>, Self>
+    where
+        T: Read + Write + Unpin + 'static,
+    {
+        let WsStreamParts { upgraded, subprotocol } = self.into_parts();
+        // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
+        let (io, read_buf) = match auto::downcast::<T>(upgraded) {
+            Ok(parts) => (parts.io, parts.read_buf),
+            Err(upgraded) => match upgraded.downcast::<T>() {
+                Ok(parts) => (parts.io, parts.read_buf),
+                Err(upgraded) => return Err(Self::new(upgraded, subprotocol)),
+            },
+        };
+        Ok(Downcast { io, read_buf, subprotocol })
+    }
+}
+
+impl AsyncRead for WsStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.io.get_mut()).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for WsStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self.io.get_mut()).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.io.get_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.io.get_mut()).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.is_write_vectored
+    }
+}
+
+impl fmt::Debug for WsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsStream").field("subprotocol", &self.subprotocol()).finish_non_exhaustive()
+    }
+}
+
+/// What a [`WsStream`] is made of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct WsStreamParts {
+    /// hyper's upgraded connection, with the bytes that were read early still in it.
+    pub upgraded: Upgraded,
+    /// The subprotocol that was answered.
+    pub subprotocol: Option<HeaderValue>,
+}
+
+/// The IO below a [`WsStream`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Downcast<T> {
+    /// The IO itself.
+    pub io: T,
+    /// What had been read from it before the connection was handed over, and belongs before all that is read next.
+    pub read_buf: Bytes,
+    /// The subprotocol that was answered.
+    pub subprotocol: Option<HeaderValue>,
+}

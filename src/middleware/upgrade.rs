@@ -1,0 +1,238 @@
+//! An approved handshake, not yet answered.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use sync_wrapper::SyncWrapper;
+
+use super::{
+    handoff::{Accept, Acceptance, Handoff},
+    observe,
+    stream::WsStream,
+    upgrade_error::UpgradeError,
+};
+use crate::handshake::{Origin, Rejection, RejectionKind, client::Head};
+
+/// A handshake that the layer has approved and nobody has answered yet.
+///
+/// Until it is accepted the request is an HTTP request like any other: a handler may look at who asks and answer 401, 404
+/// or a page. It is accepted by [`accept`](Self::accept), after which the handler goes on with the stream, or by
+/// [`on_upgrade_into`](Self::on_upgrade_into) (with axum, `on_upgrade`), which returns the answer and runs a callback
+/// once it has been sent. Dropping it refuses nothing by itself: what the handler returns is what the client gets.
+///
+/// ```
+/// use http::{Request, Response};
+/// use ws_handshake::{Rejection, WsUpgrade};
+///
+/// // A handler for any tower service; with axum, take `ws: WsUpgrade` as an argument.
+/// async fn handle<B>(mut request: Request<B>) -> Result<Response<String>, Rejection> {
+///     let mut ws = WsUpgrade::from_request(&mut request)?;
+///     ws.headers_mut().append("set-cookie", "seen=1".parse().expect("a field value"));
+///     Ok(ws.on_upgrade_into(|stream| async move {
+///         // Frame `stream` with the library of your choice.
+///         drop(stream);
+///     }))
+/// }
+/// ```
+#[must_use = "a handshake goes unanswered unless it is accepted"]
+pub struct WsUpgrade {
+    handoff: Arc<Handoff>,
+    acceptance: Acceptance,
+    on_failed_upgrade: Option<OnFailedUpgrade>,
+}
+
+/// A callback need not be `Sync`: nobody calls it through a reference.
+type OnFailedUpgrade = SyncWrapper<Box<dyn FnOnce(UpgradeError) + Send>>;
+
+impl WsUpgrade {
+    /// Takes the approved handshake out of a request.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] to be answered: 426 for a request that is no handshake; 500 for one that no
+    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen, or whose handshake was taken before.
+    pub fn from_request<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
+        let taken = Self::take(request.extensions());
+        required(taken, Head::from(&*request))
+    }
+
+    /// As [`from_request`](Self::from_request), from the head of a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_request`](Self::from_request).
+    pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
+        let taken = Self::take(&parts.extensions);
+        required(taken, Head::from(&*parts))
+    }
+
+    /// As [`from_parts`](Self::from_parts), with `None` for a request that is no handshake.
+    #[cfg(feature = "axum")]
+    pub(crate) fn optional_from_parts(parts: &mut Parts) -> Result<Option<Self>, Rejection> {
+        match Self::from_parts(parts) {
+            Err(rejection) if rejection.kind() == RejectionKind::HandshakeMissing => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
+    fn take(extensions: &Extensions) -> Option<Result<Self, RejectionKind>> {
+        let taken = Handoff::take(extensions)?;
+        Some(taken.map(|handoff| {
+            let acceptance = Acceptance { subprotocol: handoff.server.selected().cloned(), headers: None };
+            Self { handoff, acceptance, on_failed_upgrade: None }
+        }))
+    }
+
+    /// Where the page that connects is from; `None` for a client that is no browser, and for a malformed origin that the
+    /// policy does not look at.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.handoff.server.origin()
+    }
+
+    /// The subprotocol that will be answered.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.acceptance.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+    }
+
+    /// The subprotocols that the client offers, the most preferred first.
+    pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.handoff.server.offered_subprotocols().iter()
+    }
+
+    /// Answers with this subprotocol instead of the one that the layer selected.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOffered`] unless the client offers it and, where the layer was told which
+    /// [`Subprotocols`](crate::Subprotocols) are spoken, it is one of them.
+    pub fn select_subprotocol(&mut self, name: &str) -> Result<(), NotOffered> {
+        let offered = self.handoff.server.offered_subprotocols().contains(name);
+        let spoken = self.handoff.subprotocols.as_ref().is_none_or(|known| known.contains(name));
+        if !offered || !spoken {
+            return Err(NotOffered(()));
+        }
+        self.acceptance.subprotocol = Some(HeaderValue::from_str(name).map_err(|_| NotOffered(()))?);
+        Ok(())
+    }
+
+    /// Fields to be sent with the acceptance: each is appended, so that two `Set-Cookie` are two.
+    ///
+    /// `Connection`, `Upgrade`, `Content-Length`, `Transfer-Encoding` and all of `Sec-WebSocket-*` are the handshake's
+    /// own and are left out. They are not sent with any other answer.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.acceptance.headers.get_or_insert_default()
+    }
+
+    /// Accepts the handshake and goes straight on: the layer answers at once, and what follows this call is the
+    /// connection.
+    ///
+    /// The rest of the handler runs in a task of its own, in the same tracing span. What the handler returns in the end
+    /// is traced and dropped. So is the response half of middleware between the layer and the handler, and a timeout
+    /// there ends the stream: see the placement of [`WsHandshakeLayer`](crate::WsHandshakeLayer#placement).
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError`] if the request got another answer, the client went away, the connection was not handed over in
+    /// time, or the server hands none over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once it has been polled, dropping it gives the handshake up. If it had not been answered by
+    /// then, the handler may still answer something else.
+    pub async fn accept(self) -> Result<WsStream, UpgradeError> {
+        let Self { handoff, acceptance, .. } = self;
+        let subprotocol = acceptance.subprotocol.clone();
+        let timeout = handoff.timeout;
+        let on_upgrade = Accept::new(handoff, acceptance).await?;
+        take_over(on_upgrade, timeout, subprotocol).await
+    }
+
+    /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
+    ///
+    /// It is for the callback form: [`accept`](Self::accept) returns its error.
+    pub fn on_failed_upgrade<F>(mut self, callback: F) -> Self
+    where
+        F: FnOnce(UpgradeError) + Send + 'static,
+    {
+        self.on_failed_upgrade = Some(SyncWrapper::new(Box::new(callback)));
+        self
+    }
+
+    /// Accepts the handshake: returns the answer, and runs `callback` with the stream once the layer has passed that
+    /// answer on.
+    ///
+    /// With axum, `on_upgrade` returns axum's own `Response`. If the request ends with any other answer, the callback
+    /// never runs: [`on_failed_upgrade`](Self::on_failed_upgrade) gets [`UpgradeError::NotAnswered`].
+    pub fn on_upgrade_into<B, F, Fut>(self, callback: F) -> Response<B>
+    where
+        B: Default,
+        F: FnOnce(WsStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let Self { handoff, acceptance, on_failed_upgrade } = self;
+        let subprotocol = acceptance.subprotocol.clone();
+        let mut response = handoff.answer(acceptance);
+        let continuation = {
+            let handoff = Arc::clone(&handoff);
+            async move {
+                let timeout = handoff.timeout;
+                let verdict = handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered));
+                drop(handoff);
+                let stream = match verdict {
+                    Ok(on_upgrade) => take_over(on_upgrade, timeout, subprotocol).await,
+                    Err(error) => Err(error),
+                };
+                match (stream, on_failed_upgrade) {
+                    (Ok(stream), _) => callback(stream).await,
+                    (Err(error), Some(failed)) => failed.into_inner()(error),
+                    (Err(error), None) => observe::upgrade_failed(error),
+                }
+            }
+        };
+        handoff.mark(&mut response, Box::pin(continuation));
+        response
+    }
+}
+
+/// Waits for hyper to give the connection away, now that the answer is on its way to it.
+async fn take_over(
+    on_upgrade: OnUpgrade, timeout: std::time::Duration, subprotocol: Option<HeaderValue>,
+) -> Result<WsStream, UpgradeError> {
+    let upgraded = tokio::time::timeout(timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
+    Ok(WsStream::new(upgraded, subprotocol))
+}
+
+fn required(taken: Option<Result<WsUpgrade, RejectionKind>>, head: Head<'_>) -> Result<WsUpgrade, Rejection> {
+    let missing = || {
+        let asks = head.asks_for_websocket();
+        Err(if asks { RejectionKind::LayerMissing } else { RejectionKind::HandshakeMissing })
+    };
+    taken.unwrap_or_else(missing).map_err(|kind| {
+        observe::not_extracted(kind);
+        head.reject(kind)
+    })
+}
+
+impl fmt::Debug for WsUpgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsUpgrade")
+            .field("origin", &self.origin())
+            .field("subprotocol", &self.subprotocol())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The client does not offer this subprotocol, or the layer was not told to speak it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotOffered(());
+
+impl fmt::Display for NotOffered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the subprotocol is not offered by the client, or not spoken here")
+    }
+}
+
+impl Error for NotOffered {}

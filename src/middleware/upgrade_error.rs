@@ -1,0 +1,39 @@
+//! What can go wrong once a handshake is approved.
+
+use std::{error::Error, fmt};
+
+/// Why an approved handshake did not become a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The request was answered with something else than the acceptance, so that the connection went on as HTTP.
+    NotAnswered,
+    /// The client went away before the connection was handed over.
+    ClientGone,
+    /// The acceptance was passed on, and the connection was not handed over within the
+    /// [`handoff_timeout`](crate::WsHandshakeLayer::handoff_timeout): it could not be written, or a layer outside
+    /// replaced it.
+    TimedOut,
+    /// The server does not hand connections over: hyper's `http1::Connection` has to be served `with_upgrades`.
+    Unsupported,
+}
+
+impl From<hyper::Error> for UpgradeError {
+    fn from(error: hyper::Error) -> Self {
+        // hyper calls it the user's error when its connection was not told to give the IO away.
+        if error.is_user() { Self::Unsupported } else { Self::ClientGone }
+    }
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAnswered => "the handshake was answered with something else than its acceptance",
+            Self::ClientGone => "the client went away before the connection was handed over",
+            Self::TimedOut => "the connection was not handed over in time",
+            Self::Unsupported => "the server does not hand connections over: serve it with upgrades",
+        })
+    }
+}
+
+impl Error for UpgradeError {}
