@@ -14,14 +14,14 @@ mod traced {
     use crate::handshake::{Origin, Rejection, RejectionKind, ServerHandshake};
 
     pub(in super::super) fn approved(server: &ServerHandshake, uri: &Uri) {
-        tracing::debug!(
+        tracing::debug!(target: TARGET,
             path = %Escaped(uri.path()),
             origin = server.origin().map(Origin::as_str),
             subprotocol = server.subprotocol(),
             "handshake approved",
         );
         if let Some(reported) = server.reported() {
-            tracing::warn!(
+            tracing::warn!(target: TARGET,
                 reason = %reported,
                 path = %Escaped(uri.path()),
                 origin = server.origin().map(Origin::as_str),
@@ -35,52 +35,55 @@ mod traced {
         let origin = origin.as_ref().map(Origin::as_str);
         let path = Escaped(uri.path());
         match rejection.kind() {
-            RejectionKind::OriginNotAllowed => tracing::info!(
+            RejectionKind::OriginNotAllowed => tracing::info!(target: TARGET,
                 reason = %rejection, %path, origin,
                 "handshake refused; origins of your own that are served under another host, as behind a proxy that \
                  rewrites `Host`, have to be listed",
             ),
             _ if rejection.status().is_server_error() => {
-                tracing::error!(reason = %rejection, %path, origin, "handshake refused");
+                tracing::error!(target: TARGET, reason = %rejection, %path, origin, "handshake refused");
             }
-            _ => tracing::info!(reason = %rejection, %path, origin, "handshake refused"),
+            _ => tracing::info!(target: TARGET, reason = %rejection, %path, origin, "handshake refused"),
         }
     }
 
     pub(in super::super) fn not_extracted(kind: RejectionKind) {
         match kind {
             RejectionKind::LayerMissing => {
-                tracing::error!(
+                tracing::error!(target: TARGET,
                     "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one around its route"
                 );
             }
             RejectionKind::UpgradeTaken => {
-                tracing::error!("a handler extracts a handshake that was extracted before: extract it once");
+                tracing::error!(target: TARGET, "a handler extracts a handshake that was extracted before: extract it once");
             }
             _ => {}
         }
     }
 
     pub(in super::super) fn upgrade_failed(error: UpgradeError) {
-        tracing::warn!(%error, "accepted handshake came to nothing");
+        tracing::warn!(target: TARGET, %error, "accepted handshake came to nothing");
     }
 
     pub(in super::super) fn returned(status: Option<StatusCode>) {
         let status = status.map(|status| status.as_u16());
-        tracing::debug!(status, "handler returned after accepting; its answer is dropped");
+        tracing::debug!(target: TARGET, status, "handler returned after accepting; its answer is dropped");
     }
 
     pub(in super::super) fn no_runtime() {
-        tracing::error!("no tokio runtime to run an accepted handshake in: serve from within one");
+        tracing::error!(target: TARGET, "no tokio runtime to run an accepted handshake in: serve from within one");
     }
 
     pub(in super::super) fn reports_only() {
-        tracing::warn!("the WebSocket handshake policy only reports: foreign origins and hosts are let through");
+        tracing::warn!(target: TARGET, "the WebSocket handshake policy only reports: foreign origins and hosts are let through");
     }
 
     pub(in super::super) fn in_current_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
         future.in_current_span()
     }
+
+    /// What a filter names: the crate, whatever its modules are called.
+    const TARGET: &str = "ws_handshake";
 
     /// A path that cannot forge a log line: printable ASCII, and at most 256 bytes of it.
     struct Escaped<'a>(&'a str);

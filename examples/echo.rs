@@ -1,0 +1,74 @@
+//! Run with `cargo run --example echo`, and open the address that it prints.
+//!
+//! `/` is a page that opens the socket at `/ws`, sends, and shows what comes back.
+
+use std::{error::Error, net::SocketAddr};
+
+use axum::{
+    Router,
+    response::Html,
+    routing::{any, get},
+};
+use clap::Parser;
+use futures_util::{SinkExt, TryStreamExt};
+use tokio::net::TcpListener;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, protocol::Role},
+};
+use ws_handshake::{AllowHost, AllowOrigin, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
+
+#[derive(Parser)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    addr: SocketAddr,
+    /// Another origin whose pages may connect, as in `https://*.example.com`; may be given several times.
+    #[arg(long)]
+    allow_origin: Vec<String>,
+    /// A subprotocol to speak, the most preferred first; may be given several times.
+    #[arg(long)]
+    subprotocol: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::INFO).init();
+    let args = Args::parse();
+    let names = args.subprotocol.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let page = include_str!("echo.html").replace("/*SUBPROTOCOLS*/[]", &format!("[{names}]"));
+    let app = Router::new().route("/", get(async move || Html(page))).route("/ws", any(echo)).layer(layer(&args)?);
+    let listener = TcpListener::bind(args.addr).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+fn layer(args: &Args) -> Result<WsHandshakeLayer, ConfigError> {
+    let mut layer =
+        WsHandshakeLayer::new().allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(&args.allow_origin)?));
+    if !args.subprotocol.is_empty() {
+        layer = layer.subprotocols(Subprotocols::new(&args.subprotocol)?);
+    }
+    if args.addr.ip().is_loopback() {
+        // A page whose name was made to resolve to this machine is of the same origin as its own requests.
+        layer = layer.allow_hosts(AllowHost::loopback());
+    }
+    Ok(layer)
+}
+
+async fn echo(stream: WsStream) {
+    if let Err(error) = frames(stream).await {
+        eprintln!("socket ended: {error}");
+    }
+}
+
+async fn frames(stream: WsStream) -> Result<(), tungstenite::Error> {
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    while let Some(message) = socket.try_next().await? {
+        if message.is_text() || message.is_binary() {
+            socket.send(message).await?;
+        }
+    }
+    Ok(())
+}
