@@ -1,0 +1,301 @@
+//! Layers around it, inside it, several of it, and extractors that know nothing of it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State, ws::WebSocketUpgrade},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use futures_util::{SinkExt, StreamExt};
+use http::{HeaderName, HeaderValue};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    cors::CorsLayer,
+    csrf::CsrfLayer,
+    request_id::{MakeRequestUuid, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+use ws_handshake::{AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade};
+
+use crate::support::{ACCEPT, Client, Handshake, Report, echo, echo_by_callback, events, serve};
+
+async fn echoes(address: SocketAddr, path: &str) {
+    let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
+    assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
+    client.send(b"hello").await;
+    assert_eq!(client.exactly(5).await, b"hello", "{path}");
+}
+
+fn both() -> Router {
+    Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback))
+}
+
+#[tokio::test]
+async fn outer_layers_pass_the_acceptance_untouched() {
+    let outer = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(TraceLayer::new_for_http())
+        .layer(CatchPanicLayer::new())
+        .layer(CorsLayer::permissive())
+        .layer(CsrfLayer::new())
+        .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(200)))
+        .layer(CompressionLayer::new());
+    let address = serve(both().layer(WsHandshakeLayer::new()).layer(outer)).await;
+    for path in ["/straight", "/callback"] {
+        let handshake = Handshake::valid().to(path).add("accept-encoding", "gzip");
+        let (mut client, head) = Client::handshake(address, &handshake).await;
+        assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
+        assert!(head.get("content-encoding").is_none() && head.get("transfer-encoding").is_none(), "{path}");
+        // A timeout outside ends with the answer.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        client.send(b"hello").await;
+        assert_eq!(client.exactly(5).await, b"hello", "{path}");
+    }
+}
+
+/// The layer's documentation says where these belong.
+#[tokio::test]
+async fn inner_layers_live_as_long_as_a_straight_handler_and_do_not_reach_its_answer() {
+    let field = || {
+        let (name, value) = (HeaderName::from_static("x-inner"), HeaderValue::from_static("yes"));
+        SetResponseHeaderLayer::overriding(name, value)
+    };
+    let timeout = || TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(200));
+    let through = from_fn(async |request: Request, next: Next| next.run(request).await);
+    let app = both().layer(field()).layer(timeout()).layer(through).layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+
+    let (mut client, head) = Client::handshake(address, &Handshake::valid().to("/straight")).await;
+    assert_eq!((head.status, head.get("x-inner")), (101, None));
+    assert_eq!(client.rest().await, b"", "the inner timeout leaves the stream open");
+
+    let (mut client, head) = Client::handshake(address, &Handshake::valid().to("/callback")).await;
+    assert_eq!((head.status, head.get("x-inner")), (101, Some("yes")));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    client.send(b"hello").await;
+    assert_eq!(client.exactly(5).await, b"hello");
+}
+
+#[tokio::test]
+async fn a_layer_on_the_route_under_one_on_the_router() {
+    let outer = WsHandshakeLayer::new()
+        .allow_origin(AllowOrigin::list(["https://example.com", "https://outer.com"]).unwrap())
+        .subprotocols(Subprotocols::new(["outer", "both"]).unwrap());
+    let inner = WsHandshakeLayer::new()
+        .allow_origin(AllowOrigin::list(["https://example.com", "https://inner.com"]).unwrap())
+        .subprotocols(Subprotocols::new(["inner", "both"]).unwrap());
+    let address = serve(both().layer(inner).layer(outer)).await;
+    for path in ["/straight", "/callback"] {
+        echoes(address, path).await;
+        let offer = |names| Handshake::valid().to(path).add("sec-websocket-protocol", names);
+        for (names, selected) in [("outer, inner", Some("inner")), ("outer", None), ("outer, both", Some("both"))] {
+            let (_client, head) = Client::handshake(address, &offer(names)).await;
+            assert_eq!((head.status, head.get("sec-websocket-protocol")), (101, selected), "{path}: {names}");
+        }
+        for origin in ["https://outer.com", "https://inner.com", "https://evil.com"] {
+            let (_client, head) = Client::handshake(address, &Handshake::valid().to(path).set("origin", origin)).await;
+            assert_eq!((head.status, head.get("connection")), (403, Some("close")), "{path}: {origin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_outermost_layer_opens_the_gate() {
+    // Between the two layers somebody replaces the answer: the stream stays shut, for both forms.
+    let (report, mut events) = events();
+    let replace = from_fn(async |request: Request, next: Next| {
+        let _ = next.run(request).await;
+        Response::new(Body::from("replaced"))
+    });
+    let straight =
+        async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
+    let callback = async |State(report): State<Report>, ws: WsUpgrade| {
+        let failed = report.clone();
+        let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
+        ws.on_upgrade(async move |_| report.say("stream"))
+    };
+    let app = Router::new()
+        .route("/straight", any(straight))
+        .route("/callback", any(callback))
+        .layer(WsHandshakeLayer::new())
+        .layer(replace)
+        .layer(WsHandshakeLayer::new())
+        .with_state(report);
+    let address = serve(app).await;
+    for path in ["/straight", "/callback"] {
+        let (mut client, head) =
+            Client::handshake(address, &Handshake::valid().to(path).set("connection", "upgrade, close")).await;
+        assert_eq!((head.status, head.get("connection")), (200, Some("close")), "{path}");
+        assert_eq!(client.rest().await, b"replaced");
+        assert_eq!(events.next().await, "Some(NotAnswered)", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn three_layers_deep_and_reports_are_kept() {
+    let app = both()
+        .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()))
+        .layer(WsHandshakeLayer::new().report_only())
+        .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()));
+    let app = app.layer(axum::middleware::map_response(async |mut response: Response| {
+        if response.extensions().get::<ReportedRejection>().is_some() {
+            response.headers_mut().insert("x-reported", HeaderValue::from_static("yes"));
+        }
+        response
+    }));
+    let address = serve(app).await;
+    for path in ["/straight", "/callback"] {
+        echoes(address, path).await;
+        let handshake = Handshake::valid().to(path).set("origin", "https://evil.com");
+        let (_client, head) = Client::handshake(address, &handshake).await;
+        assert_eq!((head.status, head.get("x-reported")), (101, Some("yes")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn routers_nested_merged_and_with_fallbacks() {
+    let api = Router::new().nest("/v1", both()).fallback(async || (http::StatusCode::NOT_FOUND, "no such api"));
+    let app = Router::new()
+        .nest("/api", api)
+        .merge(Router::new().route("/merged", any(echo)))
+        .route("/more/{*rest}", any(echo_by_callback))
+        .fallback_service(any(echo))
+        .layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+    for path in ["/api/v1/straight", "/api/v1/callback", "/merged", "/more/of/it", "/"] {
+        echoes(address, path).await;
+    }
+    let (_, head) = Client::handshake(address, &Handshake::valid().to("/api/v2")).await;
+    assert_eq!((head.status, head.get("connection")), (404, Some("close")));
+}
+
+#[tokio::test]
+async fn a_layer_around_a_whole_service() {
+    use axum::{ServiceExt, extract::connect_info::Connected};
+    use tower::Layer;
+    #[derive(Clone)]
+    struct Peer;
+    impl Connected<axum::serve::IncomingStream<'_, tokio::net::TcpListener>> for Peer {
+        fn connect_info(_: axum::serve::IncomingStream<'_, tokio::net::TcpListener>) -> Self {
+            Self
+        }
+    }
+    let service = WsHandshakeLayer::new().layer(both());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(service);
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    echoes(address, "/straight").await;
+    echoes(address, "/callback").await;
+    let (_, head) = Client::handshake(address, &Handshake::valid().set("origin", "https://evil.com")).await;
+    assert_eq!(head.status, 403);
+}
+
+mod foreign_extractors {
+    use super::*;
+
+    /// Sends one masked text frame, and reads the one that comes back.
+    async fn echoes_a_frame(address: SocketAddr, path: &str) {
+        for origin in ["https://evil.com", "null"] {
+            let handshake = Handshake::valid().to(path).set("origin", origin);
+            assert_eq!(Client::handshake(address, &handshake).await.1.status, 403, "{path}");
+        }
+        let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
+        assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
+        client.send(b"\x81\x82\0\0\0\0hi").await;
+        assert_eq!(client.exactly(4).await, b"\x81\x02hi", "{path}");
+    }
+
+    async fn with_axum(ws: WebSocketUpgrade) -> Response {
+        ws.on_upgrade(async |mut socket| {
+            while let Some(Ok(message)) = socket.next().await {
+                let _ = socket.send(message).await;
+            }
+        })
+    }
+
+    async fn with_fastwebsockets(ws: fastwebsockets::upgrade::IncomingUpgrade) -> impl IntoResponse {
+        let (response, socket) = ws.upgrade().unwrap();
+        tokio::spawn(async move {
+            let mut socket = socket.await.unwrap();
+            while let Ok(frame) = socket.read_frame().await {
+                let echo = fastwebsockets::Frame::new(true, frame.opcode, None, frame.payload);
+                let _ = socket.write_frame(echo).await;
+            }
+        });
+        response
+    }
+
+    async fn with_yawc(ws: yawc::IncomingUpgrade) -> impl IntoResponse {
+        let (response, socket) = ws.upgrade(yawc::Options::default()).unwrap();
+        tokio::spawn(async move {
+            let mut socket = socket.await.unwrap();
+            while let Some(frame) = socket.next().await {
+                let _ = socket.send(frame).await;
+            }
+        });
+        response
+    }
+
+    #[tokio::test]
+    async fn they_work_unchanged_and_their_handshake_is_decided() {
+        let app = Router::new()
+            .route("/axum", any(with_axum))
+            .route("/fastwebsockets", any(with_fastwebsockets))
+            .route("/yawc", any(with_yawc))
+            .layer(WsHandshakeLayer::new());
+        let address = serve(app.clone()).await;
+        let twice = serve(app.layer(WsHandshakeLayer::new())).await;
+        for path in ["/axum", "/fastwebsockets", "/yawc"] {
+            echoes_a_frame(address, path).await;
+            echoes_a_frame(twice, path).await;
+        }
+    }
+}
+
+/// The 101 goes through a layer that keeps what it knows in the span of the request.
+#[tokio::test]
+async fn a_stream_from_a_service_without_axum() {
+    use http_body_util::Full;
+    use hyper::body::{Bytes, Incoming};
+    use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+    use std::convert::Infallible;
+
+    async fn handle(mut request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
+        let straight = request.uri().path() == "/straight";
+        match WsUpgrade::from_request(&mut request) {
+            Err(rejection) => Ok(rejection.response()),
+            Ok(ws) if straight => {
+                if let Ok(stream) = ws.accept().await {
+                    echo(stream).await;
+                }
+                Ok(http::Response::default())
+            }
+            Ok(ws) => Ok(ws.on_upgrade_into(async |stream: WsStream| echo(stream).await)),
+        }
+    }
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = ServiceBuilder::new().layer(WsHandshakeLayer::new()).service(tower::service_fn(handle));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(service.clone());
+            let server = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        }
+    });
+    echoes(address, "/straight").await;
+    echoes(address, "/callback").await;
+    let mut client = Client::connect(address).await;
+    client.send(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n").await;
+    assert_eq!(client.head().await.status, 426);
+}

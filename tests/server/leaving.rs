@@ -1,0 +1,119 @@
+//! Whatever answers a handshake without accepting it is the last answer of its connection.
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Path, Query},
+    response::Html,
+    routing::{any, get},
+};
+use http::{StatusCode, request::Parts};
+use ws_handshake::{WsHandshakeLayer, WsUpgrade};
+
+use crate::support::{Client, Handshake, echo, events, serve};
+
+const SECOND: &[u8] = b"GET /admin HTTP/1.1\r\nhost: example.com\r\n\r\n";
+
+#[tokio::test]
+async fn a_second_request_is_never_served() {
+    let (report, mut events) = events();
+    let admin = report.clone();
+    let app = Router::new()
+        .route("/ws", any(echo))
+        .route("/401", any(async |_: WsUpgrade| StatusCode::UNAUTHORIZED))
+        .route("/page", any(async |_: Option<WsUpgrade>| Html("a page")))
+        .route("/keep-alive", any(async || [("connection", "keep-alive")]))
+        .route("/closing", any(async || [("connection", "X-Hop, Close")]))
+        .route("/number/{n}", any(async |_: Path<u32>, _: WsUpgrade| ()))
+        .route("/query", any(async |_: Query<Vec<(String, u32)>>, _: WsUpgrade| ()))
+        .route("/get-only", get(async || "never asked for by POST"))
+        .route("/admin", get(async move || admin.say("served")))
+        .layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+    let valid = Handshake::valid;
+    let rows = [
+        ("refused by the layer", valid().set("origin", "https://evil.com"), 403),
+        ("refused as malformed", valid().without("sec-websocket-key"), 400),
+        ("refused with a body announced", valid().add("content-length", &SECOND.len().to_string()), 400),
+        ("disguised", valid().set("upgrade", "x"), 400),
+        ("no such route", valid().to("/nowhere"), 404),
+        ("answered 401 by the handler", valid().to("/401"), 401),
+        ("answered by a page", valid().to("/page"), 200),
+        ("answered with keep-alive", valid().to("/keep-alive"), 200),
+        ("answered with close among others", valid().to("/closing"), 200),
+        ("refused by an extractor for the path", valid().to("/number/x"), 400),
+        ("refused by an extractor for the query", valid().to("/query?a=b"), 400),
+    ];
+    for (name, handshake, status) in rows {
+        for together in [true, false] {
+            let mut client = Client::connect(address).await;
+            if together {
+                client.send(&[handshake.bytes(), SECOND.to_vec()].concat()).await;
+            } else {
+                client.send(&handshake.bytes()).await;
+            }
+            let head = client.head().await;
+            assert_eq!(head.status, status, "{name}");
+            let connection = head.get("connection").unwrap_or_default().to_ascii_lowercase();
+            assert!(connection.split(',').any(|token| token.trim() == "close"), "{name}: {connection}");
+            if !together {
+                // The server may have closed already.
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, SECOND).await;
+            }
+            let rest = client.rest().await;
+            assert!(!rest.windows(5).any(|window| window == b"HTTP/"), "{name}: a second answer");
+        }
+    }
+    assert_eq!(events.unread(), [""; 0]);
+    // The route itself is there, and serves whoever asks for it properly.
+    let mut client = Client::connect(address).await;
+    client.send(SECOND).await;
+    assert_eq!(client.head().await.status, 200);
+    assert_eq!(events.next().await, "served");
+}
+
+#[tokio::test]
+async fn a_plain_request_leaves_the_connection_open() {
+    let app = Router::new().route("/", get(async || "page")).layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+    let mut client = Client::connect(address).await;
+    for _ in 0..3 {
+        client.send(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n").await;
+        let head = client.head().await;
+        assert_eq!((head.status, head.get("connection")), (200, None));
+        assert_eq!(client.exactly(4).await, b"page");
+    }
+}
+
+/// Looks at the WebSocket fields alone, as lax extractors do, and says whether it was let upgrade.
+struct Lax;
+
+impl<S: Sync> FromRequestParts<S> for Lax {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        let fields = ["sec-websocket-version", "sec-websocket-key"];
+        let marked = fields.iter().any(|field| parts.headers.contains_key(*field));
+        let can_upgrade = parts.extensions.get::<hyper::upgrade::OnUpgrade>().is_some();
+        if marked && can_upgrade { Ok(Self) } else { Err(StatusCode::NO_CONTENT) }
+    }
+}
+
+#[tokio::test]
+async fn disguised_handshakes_never_reach_a_lax_extractor() {
+    let bare = Router::new().route("/ws", any(async |_: Lax| "upgraded"));
+    let open = serve(bare.clone()).await;
+    let guarded = serve(bare.layer(WsHandshakeLayer::new())).await;
+    let valid = || Handshake::valid().set("origin", "https://evil.com");
+    let rows = [
+        ("another upgrade", valid().set("upgrade", "x")),
+        ("an upgrade like it", valid().set("upgrade", "websocket/13")),
+        ("without a version", valid().set("upgrade", "x").without("sec-websocket-version")),
+        ("without a key", valid().set("upgrade", "x").without("sec-websocket-key")),
+    ];
+    for (name, handshake) in rows {
+        let (_, head) = Client::handshake(open, &handshake).await;
+        assert_eq!(head.status, 200, "{name}: the lax extractor is not lax");
+        let (_, head) = Client::handshake(guarded, &handshake).await;
+        assert_eq!(head.status, 400, "{name}");
+    }
+}

@@ -1,0 +1,124 @@
+//! What is traced: reasons, parsed origins and escaped paths, never a query or a field as the peer sent it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, routing::any};
+use tracing::Instrument;
+use tracing_subscriber::fmt::MakeWriter;
+use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
+
+use crate::support::{Client, Handshake, echo, serve};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Traces everything on this thread, on which a test's runtime runs all its tasks.
+fn trace() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false);
+    let guard = tracing::subscriber::set_default(subscriber.with_max_level(tracing::Level::DEBUG).finish());
+    (log, guard)
+}
+
+#[tokio::test]
+async fn refusals_are_traced_and_nothing_secret_is() {
+    let (log, _guard) = trace();
+    let address = serve(Router::new().route("/{*path}", any(echo)).layer(WsHandshakeLayer::new())).await;
+    let secret = "hunter2";
+    let handshake = Handshake::valid()
+        .to(&format!("/room%0a?token={secret}"))
+        .add("cookie", secret)
+        .add("authorization", secret)
+        .add("sec-websocket-protocol", secret);
+    for (origin, status) in
+        [("https://Evil.com", 403), ("https://u:hunter2@evil.com", 400), ("https://example.com", 101)]
+    {
+        let (_, head) = Client::handshake(address, &handshake.clone().set("origin", origin)).await;
+        assert_eq!(head.status, status, "{origin}");
+    }
+    let text = log.text();
+    for expected in [
+        "reason=pages of this origin may not connect path=/room%0a origin=\"https://evil.com\"",
+        "reason=`Origin` is not a serialized origin path=/room%0a",
+        "handshake approved path=/room%0a origin=\"https://example.com\"",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+    assert!(!text.contains(secret), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_dropped_or_fails_is_traced() {
+    let (log, _guard) = trace();
+    let app = Router::new()
+        .route("/teapot", any(async |_stream: WsStream| http::StatusCode::IM_A_TEAPOT))
+        .route("/withdrawn", any(async |ws: WsUpgrade| drop(ws.on_upgrade(async |_| ()))))
+        .layer(WsHandshakeLayer::new().report_only())
+        .route("/bare", any(echo));
+    let address = serve(app).await;
+    for path in ["/teapot", "/withdrawn", "/bare"] {
+        let handshake =
+            Handshake::valid().to(path).set("connection", "upgrade, close").set("origin", "https://evil.com");
+        let (mut client, _) = Client::handshake(address, &handshake).await;
+        client.rest().await;
+    }
+    let text = log.text();
+    for expected in [
+        "policy only reports",
+        "handshake let through that would be refused reason=pages of this origin may not connect",
+        "its answer is dropped status=418",
+        "accepted handshake came to nothing error=the handshake was answered with something else",
+        "no `WsHandshakeLayer` has seen",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_a_handler_stays_in_the_span_of_its_request() {
+    let (log, _guard) = trace();
+    let straight = any(async |_stream: WsStream| tracing::info!("straight goes on"));
+    let callback = any(async |ws: WsUpgrade| ws.on_upgrade(async |_| tracing::info!("callback runs")));
+    let app = Router::new().route("/straight", straight).route("/callback", callback).layer(WsHandshakeLayer::new());
+    let in_a_span = axum::middleware::from_fn(async |request: axum::extract::Request, next: axum::middleware::Next| {
+        next.run(request).instrument(tracing::info_span!("the_request")).await
+    });
+    let address = serve(app.layer(in_a_span)).await;
+    for path in ["/straight", "/callback"] {
+        let (mut client, _) = Client::handshake(address, &Handshake::valid().to(path)).await;
+        client.rest().await;
+    }
+    let text = log.text();
+    for expected in ["straight goes on", "callback runs"] {
+        let line = text.lines().find(|line| line.contains(expected)).expect(expected);
+        assert!(line.contains("the_request"), "{line}");
+    }
+}
