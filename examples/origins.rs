@@ -2,7 +2,7 @@
 //!
 //! The file lists one origin a line, as in `https://*.example.com`; empty lines and those that begin with `#` are
 //! skipped. A new list is in force at once. A file with a mistake, or without a final newline and so perhaps half
-//! written, leaves the old list in force.
+//! written, leaves the old list in force; an empty file is one of these.
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
@@ -55,7 +55,7 @@ async fn reload(path: PathBuf, mut text: String, origins: OriginList) {
 }
 
 fn lines(text: &str) -> Result<impl Iterator<Item = &str>, Box<dyn Error>> {
-    if !text.is_empty() && !text.ends_with('\n') {
+    if !text.ends_with('\n') {
         return Err("the file does not end with a newline: it may be half written".into());
     }
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')))

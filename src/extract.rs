@@ -33,7 +33,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for WsUpgrade {
 
 /// Accepts the handshake: the handler is the connection.
 ///
-/// It takes the whole request, so that it comes last, once all that could refuse the client has had its say.
+/// It takes the whole request, so that it comes last, once all that could refuse the client has had its say. For a
+/// socket that may not be asked for, take an `Option<WsUpgrade>`.
 impl<S: Sync> FromRequest<S> for WsStream {
     type Rejection = WsStreamRejection;
 

@@ -1,11 +1,66 @@
-//! A tower `Layer` that owns the WebSocket opening handshake.
-pub mod handshake;
-mod policy;
+//! A tower `Layer` that owns the WebSocket opening handshake for axum, tower and hyper.
+//!
+//! It decides every upgrade request by the letter of RFC 6455, lets only the pages connect that may (same-origin by
+//! default), selects the subprotocol, and hands the upgraded byte stream to the handler. It does not frame messages:
+//! that is for the library of your choice, on a stream that any of them takes.
+//!
+#![cfg_attr(feature = "axum", doc = "```no_run")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::{Router, routing::any};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use ws_handshake::{AllowOrigin, Subprotocols, WsHandshakeLayer, WsStream};
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = Router::new().route("/ws", any(echo)).layer(
+//!     WsHandshakeLayer::new()
+//!         .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(["https://*.example.com"])?))
+//!         .subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?),
+//! );
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+//! # Ok(())
+//! # }
+//!
+//! /// Extracting the stream accepts the handshake: the handler is the connection.
+//! async fn echo(mut stream: WsStream) {
+//!     let mut bytes = [0; 1024];
+//!     while let Ok(read @ 1..) = stream.read(&mut bytes).await {
+//!         if stream.write_all(&bytes[..read]).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Three floors
+//!
+//! - [`handshake`] and the policy ([`Policy`], [`AllowOrigin`], [`AllowHost`], [`Subprotocols`]): the RFCs and this
+//!   server's rules as pure functions over the `http` crate's types, always there.
+//! - The middleware (`WsHandshakeLayer`, `WsUpgrade`, `WsStream`): tower and hyper. Feature `tower`.
+//! - The axum extractors. Feature `axum`, on by default.
+//!
+//! A newcomer to the code reads `handshake/mod.rs` (the rules), `policy/decide.rs` (the decision), `middleware/service.rs`
+//! (where it is applied), `middleware/handoff.rs` (when the stream is released) and `extract.rs` (what a handler gets).
+//!
+//! # Features
+//!
+//! - `axum` (default): extractors for `WsUpgrade` and `WsStream`, and `WsUpgrade::on_upgrade`.
+//! - `tracing` (default): one event for each handshake decided, and for whatever goes wrong after it.
+//! - `tower`: the middleware alone.
+//!
+//! Without any of them there are four dependencies: `arc-swap`, `base64`, `http` and `sha1`.
+//!
+//! # Limits
+//!
+//! A request that offers more than 32 subprotocols or 32 extensions is refused, and an `Origin` longer than 512 bytes or
+//! a host name longer than 254 is malformed. Handshakes over HTTP/2 (RFC 8441) are refused (501).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "axum")]
 mod extract;
+pub mod handshake;
 #[cfg(feature = "tower")]
 mod middleware;
+mod policy;
 
 #[cfg(feature = "axum")]
 pub use self::extract::WsStreamRejection;
@@ -18,3 +73,8 @@ pub use self::{
     handshake::{Origin, Rejection, RejectionKind, ReportedRejection},
     policy::{AllowHost, AllowOrigin, ConfigError, Deciding, OriginList, OriginPattern, Policy, Subprotocols},
 };
+
+/// The README's code, compiled.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

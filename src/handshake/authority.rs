@@ -19,45 +19,52 @@ use http::{HeaderValue, uri};
 #[derive(Clone, Debug)]
 pub struct Authority {
     text: Text,
-    name: Range<usize>,
-    host: Host<()>,
-    port: Option<u16>,
+    parsed: HostPort,
 }
 
 impl Authority {
     pub(super) fn from_host_field(line: &HeaderValue) -> Option<Self> {
-        Self::new(Text::Field(line.clone()))
+        let parsed = HostPort::parse(line.as_bytes())?;
+        Some(Self { text: Text::Field(line.clone()), parsed })
     }
 
     pub(super) fn from_uri(authority: &uri::Authority) -> Option<Self> {
-        Self::new(Text::Uri(authority.clone()))
-    }
-
-    fn new(text: Text) -> Option<Self> {
-        let HostPort { host, text: name, port } = HostPort::parse(text.as_str())?;
-        let (host, name) = (host.without_name(), 0..name.len());
-        Some(Self { text, name, host, port })
+        let parsed = HostPort::parse(authority.as_str().as_bytes())?;
+        Some(Self { text: Text::Uri(authority.clone()), parsed })
     }
 
     /// The host as it was sent: not folded to lower case, an IPv6 address in its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.text.as_str().get(self.name.clone()).unwrap_or_default()
+        str::from_utf8(self.name()).unwrap_or_default()
     }
 
     /// The port, where one was sent.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.parsed.port
     }
 
-    pub(crate) fn as_host(&self) -> Host<&str> {
-        self.host.with_name(self.host())
+    /// The host as a browser prints it, which is most often as it was sent.
+    pub(crate) fn canonical_host(&self) -> Cow<'_, str> {
+        if self.parsed.canonical { Cow::Borrowed(self.host()) } else { Cow::Owned(self.as_host().to_string()) }
+    }
+
+    pub(crate) fn as_host(&self) -> Host<&[u8]> {
+        self.parsed.host.with_name(self.name())
     }
 
     /// Whether both name the same host and port, where a port left out is `default`.
     pub(super) fn agrees_with(&self, other: &Self, default: Option<u16>) -> bool {
-        self.as_host() == other.as_host() && self.port.or(default) == other.port.or(default)
+        self.as_host() == other.as_host() && self.port().or(default) == other.port().or(default)
+    }
+
+    fn name(&self) -> &[u8] {
+        let text = match &self.text {
+            Text::Field(value) => value.as_bytes(),
+            Text::Uri(authority) => authority.as_str().as_bytes(),
+        };
+        &text[..usize::from(self.parsed.host_length)]
     }
 }
 
@@ -68,51 +75,81 @@ enum Text {
     Uri(uri::Authority),
 }
 
-impl Text {
-    fn as_str(&self) -> &str {
-        match self {
-            // What is no visible ASCII reads as empty, which is no host.
-            Self::Field(value) => value.to_str().unwrap_or_default(),
-            Self::Uri(authority) => authority.as_str(),
-        }
-    }
-}
-
-/// A host and port taken apart, in the words of whoever wrote them.
-#[derive(Debug)]
-pub(crate) struct HostPort<'a> {
-    pub(crate) host: Host<&'a str>,
-    /// The host as written, with the brackets of an IPv6 address.
-    pub(crate) text: &'a str,
+/// What was found in a text that is `host[:port]`, and nothing around it: no user information, no whitespace, no percent
+/// sign, no empty port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostPort {
+    pub(crate) host: Host<()>,
+    /// How much of the text the host is, with the brackets of an IPv6 address.
+    pub(crate) host_length: u16,
+    /// Whether the host is written as a browser prints it.
+    pub(crate) canonical: bool,
     pub(crate) port: Option<u16>,
 }
 
-impl<'a> HostPort<'a> {
-    /// Parses `host[:port]`, and nothing around it: no user information, no whitespace, no percent sign, no empty port.
-    pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let (text, port) = split_port(text)?;
-        let port = match port {
-            Some(digits) => Some(parse_port(digits)?),
-            None => None,
+impl HostPort {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut parsed = if text.first() == Some(&b'[') { Self::parse_v6(text)? } else { Self::parse_name(text)? };
+        parsed.port = match &text[usize::from(parsed.host_length)..] {
+            [] => None,
+            [b':', digits @ ..] => Some(parse_port(digits)?),
+            _ => return None,
         };
-        Some(Self { host: Host::parse(text)?, text, port })
+        Some(parsed)
     }
-}
 
-/// Splits `host[:port]` at the colon that is not part of an IPv6 address.
-pub(crate) fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
-    let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
-    let (host, rest) = text.split_at(end);
-    match rest.strip_prefix(':') {
-        Some(port) => Some((host, Some(port))),
-        None => rest.is_empty().then_some((host, None)),
+    fn parse_v6(text: &[u8]) -> Option<Self> {
+        let end = text.iter().position(|byte| *byte == b']')?;
+        let written = str::from_utf8(&text[..=end]).ok()?;
+        // `Ipv6Addr` takes no zone identifier: those mean nothing beyond the machine that wrote them (RFC 6874 §4).
+        let host = Host::V6(written[1..end].parse().ok()?);
+        let canonical = write!(Expected(written), "{}", host.with_name(b"")).is_ok();
+        Some(Self { host, host_length: u16::try_from(end + 1).ok()?, canonical, port: None })
+    }
+
+    fn parse_name(text: &[u8]) -> Option<Self> {
+        let (mut label, mut upper) = (0, false);
+        let mut length = text.len();
+        for (at, &byte) in text.iter().enumerate() {
+            if LOWER[usize::from(byte)] {
+                continue;
+            }
+            match byte {
+                b'A'..=b'Z' => upper = true,
+                // A name has no empty labels.
+                b'.' if at > label => label = at + 1,
+                b':' => {
+                    length = at;
+                    break;
+                }
+                _ => return None,
+            }
+        }
+        let name = &text[..length];
+        // "a.com." is the name of the same machine to a resolver, and another host to a browser: it stays another host.
+        let last = match name {
+            [] => return None,
+            [labels @ .., b'.'] => labels.rsplit(|byte| *byte == b'.').next()?,
+            _ => &name[label..],
+        };
+        let host_length = u16::try_from(length).ok().filter(|length| *length <= MAX_NAME)?;
+        let mut host = Host::Name(());
+        if is_number(last) {
+            // WHATWG URL, "ends in a number": such a host is an IPv4 address or nothing. `Ipv4Addr` takes the dotted
+            // form of four decimals alone, so that `127.1` and `0x7f.1` are nothing too: no browser sends them.
+            host = Host::V4(str::from_utf8(name).ok()?.parse().ok()?);
+        }
+        Some(Self { host, host_length, canonical: !upper, port: None })
     }
 }
 
 /// A port in decimal, without sign or leading zeros.
-pub(crate) fn parse_port(digits: &str) -> Option<u16> {
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
-    plain.then(|| digits.parse().ok())?
+pub(crate) fn parse_port(digits: &[u8]) -> Option<u16> {
+    let plain = digits == b"0" || !digits.is_empty() && digits[0] != b'0';
+    plain.then_some(digits)?.iter().try_fold(0_u16, |port, byte| {
+        let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
+        port.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 /// A host: a name, which compares without regard to case, or an address, which compares by value.
@@ -123,50 +160,8 @@ pub(crate) enum Host<N> {
     V6(Ipv6Addr),
 }
 
-impl<'a> Host<&'a str> {
-    pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        if let Some(inner) = text.strip_prefix('[') {
-            // `Ipv6Addr` takes no zone identifier: those mean nothing beyond the machine that wrote them (RFC 6874 §4).
-            return inner.strip_suffix(']')?.parse().ok().map(Self::V6);
-        }
-        if text.len() > MAX_NAME {
-            return None;
-        }
-        // "a.com." is the name of the same machine to a resolver, and another host to a browser: it stays another host.
-        let labels = text.strip_suffix('.').unwrap_or(text);
-        if !labels.split('.').all(is_label) {
-            return None;
-        }
-        let last = labels.rsplit('.').next().unwrap_or_default();
-        if is_number(last) {
-            // WHATWG URL, "ends in a number": such a host is an IPv4 address or nothing. `Ipv4Addr` takes the dotted
-            // form of four decimals alone, so that `127.1` and `0x7f.1` are nothing too: no browser sends them.
-            return text.parse().ok().map(Self::V4);
-        }
-        Some(Self::Name(text))
-    }
-
-    /// The host as a browser prints it, which is `written` itself wherever that is so already.
-    pub(crate) fn canonical(self, written: &'a str) -> Cow<'a, str> {
-        let unchanged = match self {
-            Self::Name(_) => !written.bytes().any(|byte| byte.is_ascii_uppercase()),
-            Self::V4(_) => true,
-            Self::V6(_) => write!(Expected(written), "{self}").is_ok(),
-        };
-        if unchanged { Cow::Borrowed(written) } else { Cow::Owned(self.to_string()) }
-    }
-
-    pub(super) fn without_name(self) -> Host<()> {
-        match self {
-            Self::Name(_) => Host::Name(()),
-            Self::V4(address) => Host::V4(address),
-            Self::V6(address) => Host::V6(address),
-        }
-    }
-}
-
 impl Host<()> {
-    pub(crate) fn with_name(self, name: &str) -> Host<&str> {
+    pub(crate) fn with_name(self, name: &[u8]) -> Host<&[u8]> {
         match self {
             Self::Name(()) => Host::Name(name),
             Self::V4(address) => Host::V4(address),
@@ -175,7 +170,7 @@ impl Host<()> {
     }
 }
 
-impl PartialEq for Host<&str> {
+impl PartialEq for Host<&[u8]> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Name(a), Self::Name(b)) => a.eq_ignore_ascii_case(b),
@@ -187,10 +182,10 @@ impl PartialEq for Host<&str> {
 }
 
 /// As a browser prints it: in lower case, an IPv6 address as the WHATWG serializes it.
-impl fmt::Display for Host<&str> {
+impl fmt::Display for Host<&[u8]> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => name.chars().try_for_each(|c| f.write_char(c.to_ascii_lowercase())),
+            Self::Name(name) => name.iter().try_for_each(|byte| f.write_char(byte.to_ascii_lowercase().into())),
             Self::V4(address) => address.fmt(f),
             Self::V6(address) => write_v6(f, *address),
         }
@@ -244,22 +239,28 @@ impl fmt::Write for Expected<'_> {
     }
 }
 
-/// Letters, digits, hyphens, and the underscores that container networks use; never empty.
-pub(crate) fn is_label(label: &str) -> bool {
-    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
 /// Whether a browser would read the label as a number, decimal or hexadecimal.
-pub(crate) fn is_number(label: &str) -> bool {
-    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
-    match hexadecimal {
-        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        None => label.bytes().all(|byte| byte.is_ascii_digit()),
+pub(crate) fn is_number(label: &[u8]) -> bool {
+    match label {
+        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        digits => digits.iter().all(u8::is_ascii_digit),
     }
 }
 
+/// What a label is made of, once it is in lower case: letters, digits, hyphens, and the underscores that container
+/// networks use.
+const LOWER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0x20;
+    while byte < 0x7f {
+        table[byte as usize] = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        byte += 1;
+    }
+    table
+};
+
 /// RFC 1035 §2.3.4 allows 255 octets on the wire: 253 characters, and a final dot.
-const MAX_NAME: usize = 254;
+const MAX_NAME: u16 = 254;
 
 #[cfg(test)]
 mod tests {
@@ -276,9 +277,9 @@ mod tests {
             "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4.", "a.com.1", "a.0x", "*", "*.a.com",
         ];
         for text in bad {
-            assert!(HostPort::parse(text).is_none(), "{text:?} passed");
+            assert!(HostPort::parse(text.as_bytes()).is_none(), "{text:?} passed");
         }
-        assert!(HostPort::parse(&"a".repeat(MAX_NAME + 1)).is_none());
+        assert!(HostPort::parse("a".repeat(255).as_bytes()).is_none());
     }
 
     #[test]
@@ -301,8 +302,10 @@ mod tests {
             ("[1:2:3:4:5:6:0:0]", "[1:2:3:4:5:6::]", None),
         ];
         for (text, printed, port) in rows {
-            let parsed = HostPort::parse(text).unwrap_or_else(|| panic!("{text} is refused"));
-            assert_eq!((parsed.host.to_string().as_str(), parsed.port), (printed, port), "{text}");
+            let parsed = HostPort::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is refused"));
+            let host = &text[..usize::from(parsed.host_length)];
+            assert_eq!(parsed.host.with_name(host.as_bytes()).to_string(), printed, "{text}");
+            assert_eq!((parsed.port, parsed.canonical), (port, host == printed), "{text}");
         }
     }
 
@@ -315,7 +318,8 @@ mod tests {
             ("[::ffff:1.2.3.4]", "1.2.3.4", false),
         ];
         for (a, b, equal) in rows {
-            assert_eq!(Host::parse(a) == Host::parse(b), equal, "{a} and {b}");
+            let host = |text: &'static str| HostPort::parse(text.as_bytes()).unwrap().host.with_name(text.as_bytes());
+            assert_eq!(host(a) == host(b), equal, "{a} and {b}");
         }
     }
 }

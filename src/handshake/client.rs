@@ -1,17 +1,23 @@
 //! What a request asks for: the client's half of the handshake (RFC 6455 §4.2.1, RFC 8441 §5).
 
+use std::borrow::Cow;
+
 use http::{
-    HeaderMap, Method, Request, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE},
+    HeaderMap, HeaderValue, Method, Request, Uri, Version,
+    header::{
+        CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    },
     request::Parts,
     uri::Scheme,
 };
 
 use super::{
     authority::Authority,
-    grammar::lists,
+    extension,
+    grammar::{Lines, joined, lists},
     key::Key,
-    origin::default_port,
+    origin::{Origin, default_port},
     rejection::{Rejection, RejectionKind},
 };
 
@@ -20,7 +26,7 @@ use super::{
 /// Holding one means that the request is a `GET` that upgrades to `websocket` over HTTP/1.1, or an extended `CONNECT` for
 /// it over HTTP/2; that it names one well-formed host and announces no body; that it speaks version 13; and, over
 /// HTTP/1.1, that it bears one valid key. Whether its client may connect, and what is spoken, is for a
-/// [`Policy`](crate::Policy) to decide.
+/// [`Policy`](crate::Policy) to decide; a malformed origin or offer is refused there too, in its place among the rules.
 ///
 /// ```
 /// use ws_handshake::handshake::ClientHandshake;
@@ -45,6 +51,9 @@ pub struct ClientHandshake {
     authority: Authority,
     over_https: bool,
     key: Option<Key>,
+    origin: Result<Option<Origin>, RejectionKind>,
+    subprotocols: Option<HeaderValue>,
+    extensions: Result<(), RejectionKind>,
 }
 
 impl ClientHandshake {
@@ -55,9 +64,11 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// The first rule that the handshake breaks, in the order of [`RejectionKind`]. So is a request that bears
+    /// The first rule that the handshake breaks, in the order of [`RejectionKind`], as far as the rules for the host
+    /// allowed, which are the policy's with all that follow. So is a request that bears
     /// WebSocket fields and that a server could upgrade, although it is no handshake: code that looks only at those
     /// fields would take it for one.
+    #[inline]
     pub fn from_parts(parts: &Parts) -> Result<Option<Self>, Rejection> {
         Head::from(parts).read(None)
     }
@@ -67,6 +78,7 @@ impl ClientHandshake {
     /// # Errors
     ///
     /// As [`from_parts`](Self::from_parts).
+    #[inline]
     pub fn from_request<B>(request: &Request<B>) -> Result<Option<Self>, Rejection> {
         Head::from(request).read(None)
     }
@@ -105,6 +117,19 @@ impl ClientHandshake {
     pub(crate) fn over_https(&self) -> bool {
         self.over_https
     }
+
+    pub(crate) fn origin(&self) -> Result<Option<&Origin>, RejectionKind> {
+        self.origin.as_ref().map(Option::as_ref).map_err(|kind| *kind)
+    }
+
+    /// `Sec-WebSocket-Protocol`, all of its lines, as it was sent.
+    pub(crate) fn subprotocols(&self) -> Option<&HeaderValue> {
+        self.subprotocols.as_ref()
+    }
+
+    pub(crate) fn extensions(&self) -> Result<(), RejectionKind> {
+        self.extensions
+    }
 }
 
 /// The parts of a request's head that a handshake is read from.
@@ -116,93 +141,114 @@ pub(crate) struct Head<'a> {
     headers: &'a HeaderMap,
 }
 
-impl<'a> Head<'a> {
+impl Head<'_> {
     /// Whether the request asks for a WebSocket, well or badly.
+    #[cfg(any(feature = "tower", test))]
     pub(crate) fn asks_for_websocket(self) -> bool {
-        self.asks(None)
+        self.asks(None, Fields::find(self.headers).upgrade_websocket)
     }
 
     pub(crate) fn reject(self, kind: RejectionKind) -> Rejection {
         Rejection::new(kind, self.version)
     }
 
-    fn asks(self, protocol: Option<&str>) -> bool {
+    fn asks(self, protocol: Option<&str>, upgrade_websocket: bool) -> bool {
         if self.version >= Version::HTTP_2 {
             // RFC 8441 §5: a `CONNECT` with `:protocol` set to `websocket`.
             let websocket = protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
             return websocket && *self.method == Method::CONNECT;
         }
         // RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
-        self.version == Version::HTTP_11 && lists(self.headers.get_all(UPGRADE), "websocket")
+        self.version == Version::HTTP_11 && upgrade_websocket
     }
 
     fn read(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
+        // The one look-up that a page costs.
         if !self.headers.contains_key(UPGRADE) && *self.method != Method::CONNECT {
             return Ok(None);
         }
-        let read =
-            if self.asks(protocol) { self.handshake().map(Some) } else { self.anything_else(protocol).map(|()| None) };
+        let fields = Fields::find(self.headers);
+        let asks = self.asks(protocol, fields.upgrade_websocket);
+        let read = if asks { self.handshake(&fields) } else { self.anything_else(protocol, &fields) };
         read.map_err(|kind| self.reject(kind))
     }
 
     /// A request that a server could upgrade, though not to a WebSocket by these rules.
     ///
     /// Extractors that look at the WebSocket fields alone would take it for a handshake that was let through.
-    fn anything_else(self, protocol: Option<&str>) -> Result<(), RejectionKind> {
-        let disguised =
-            self.headers.contains_key(SEC_WEBSOCKET_VERSION) || self.headers.contains_key(SEC_WEBSOCKET_KEY);
-        if !disguised {
-            return Ok(());
+    fn anything_else(
+        self, protocol: Option<&str>, fields: &Fields<'_>,
+    ) -> Result<Option<ClientHandshake>, RejectionKind> {
+        if matches!((fields.version, fields.key), (Lines::None, Lines::None)) {
+            return Ok(None);
         }
         // Without the value of `:protocol` this may well be a handshake that the server was not built to read.
         let unread = *self.method == Method::CONNECT && self.version >= Version::HTTP_2 && protocol.is_none();
         Err(if unread { RejectionKind::ExtendedConnectUnsupported } else { RejectionKind::UpgradeInvalid })
     }
 
-    fn handshake(self) -> Result<ClientHandshake, RejectionKind> {
+    fn handshake(self, fields: &Fields<'_>) -> Result<Option<ClientHandshake>, RejectionKind> {
         let over_http1 = self.version < Version::HTTP_2;
         // RFC 6455 §4.2.1: "An HTTP/1.1 or higher GET request".
         if over_http1 && *self.method != Method::GET {
             return Err(RejectionKind::MethodInvalid);
         }
-        let authority = self.authority()?;
+        let authority = self.authority(fields.host)?;
         if over_http1 {
-            if self.announces_body() {
+            if fields.announces_body {
                 return Err(RejectionKind::BodyAnnounced);
             }
             // RFC 6455 §4.2.1: "A |Connection| header field that includes the token "Upgrade"".
-            if !lists(self.headers.get_all(CONNECTION), "upgrade") {
+            if !fields.connection_upgrade {
                 return Err(RejectionKind::ConnectionInvalid);
             }
         }
-        self.check_version()?;
-        // RFC 8441 §5.1: "Sec-WebSocket-Key and Sec-WebSocket-Accept header fields are not used".
-        let key = if over_http1 { Some(Key::from_headers(self.headers)?) } else { None };
-        Ok(ClientHandshake {
+        // RFC 6455 §11.3.5: "MUST NOT appear more than once in an HTTP request".
+        match once(fields.version, RejectionKind::VersionMissing, RejectionKind::VersionRepeated)?.as_bytes() {
+            // RFC 6455 §4.2.1: "A |Sec-WebSocket-Version| header field, with a value of 13".
+            b"13" => {}
+            _ => return Err(RejectionKind::VersionUnsupported),
+        }
+        let key = if over_http1 {
+            // RFC 6455 §11.3.1: "MUST NOT appear more than once in an HTTP request".
+            let line = once(fields.key, RejectionKind::KeyMissing, RejectionKind::KeyRepeated)?;
+            Some(Key::from_bytes(line.as_bytes()).ok_or(RejectionKind::KeyInvalid)?)
+        } else {
+            // RFC 8441 §5.1: "Sec-WebSocket-Key and Sec-WebSocket-Accept header fields are not used".
+            None
+        };
+        let origin = match fields.origin {
+            Lines::None => Ok(None),
+            Lines::One(line) => Origin::from_value(line).map(Some).ok_or(RejectionKind::OriginInvalid),
+            Lines::More => Err(RejectionKind::OriginRepeated),
+        };
+        let subprotocols = joined(self.headers, &SEC_WEBSOCKET_PROTOCOL, fields.subprotocols);
+        let extensions = joined(self.headers, &SEC_WEBSOCKET_EXTENSIONS, fields.extensions);
+        Ok(Some(ClientHandshake {
             version: self.version,
             authority,
             over_https: self.uri.scheme() == Some(&Scheme::HTTPS),
             key,
-        })
+            origin,
+            subprotocols: subprotocols.map(Cow::into_owned),
+            extensions: extensions.map_or(Ok(()), |field| extension::check(&field)),
+        }))
     }
 
     /// RFC 9112 §3.2: 400 "to any HTTP/1.1 request message that lacks a Host header field and to any request message that
     /// contains more than one Host header field line or a Host header field with an invalid field value".
-    fn authority(self) -> Result<Authority, RejectionKind> {
-        let mut lines = self.headers.get_all(HOST).iter();
-        let field = lines.next();
-        if lines.next().is_some() {
+    fn authority(self, host: Lines<'_>) -> Result<Authority, RejectionKind> {
+        if let Lines::More = host {
             return Err(RejectionKind::AuthorityRepeated);
         }
-        let target = self.uri.authority();
         let parse = |authority: Option<Authority>| authority.ok_or(RejectionKind::AuthorityInvalid);
-        match (field, target) {
-            (Some(field), None) if self.version < Version::HTTP_2 => parse(Authority::from_host_field(field)),
-            (None, Some(target)) if self.version >= Version::HTTP_2 => parse(Authority::from_uri(target)),
-            (Some(field), Some(target)) => {
+        match (host, self.uri.authority()) {
+            (Lines::One(field), None) if self.version < Version::HTTP_2 => parse(Authority::from_host_field(field)),
+            (Lines::None, Some(target)) if self.version >= Version::HTTP_2 => parse(Authority::from_uri(target)),
+            (Lines::One(field), Some(target)) => {
                 let (field, target) = (parse(Authority::from_host_field(field))?, parse(Authority::from_uri(target))?);
                 // A server that reads the one and a proxy that read the other would speak of different hosts.
-                if !field.agrees_with(&target, self.uri.scheme_str().and_then(default_port)) {
+                if !field.agrees_with(&target, self.uri.scheme_str().map(str::as_bytes).and_then(default_port)) {
                     return Err(RejectionKind::AuthorityMismatched);
                 }
                 Ok(field)
@@ -210,23 +256,56 @@ impl<'a> Head<'a> {
             _ => Err(RejectionKind::AuthorityMissing),
         }
     }
+}
 
-    fn announces_body(self) -> bool {
-        let no_length =
-            |value: &http::HeaderValue| !value.is_empty() && value.as_bytes().iter().all(|digit| *digit == b'0');
-        self.headers.contains_key(TRANSFER_ENCODING) || !self.headers.get_all(CONTENT_LENGTH).iter().all(no_length)
-    }
+/// The fields that make a handshake, found in one pass over the request's: a look-up for each would take as long as all
+/// the rest.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Lines<'a>,
+    version: Lines<'a>,
+    key: Lines<'a>,
+    origin: Lines<'a>,
+    subprotocols: Lines<'a>,
+    extensions: Lines<'a>,
+    upgrade_websocket: bool,
+    connection_upgrade: bool,
+    announces_body: bool,
+}
 
-    fn check_version(self) -> Result<(), RejectionKind> {
-        let mut lines = self.headers.get_all(SEC_WEBSOCKET_VERSION).iter();
-        let line = lines.next().ok_or(RejectionKind::VersionMissing)?;
-        if lines.next().is_some() {
-            // RFC 6455 §11.3.5: "MUST NOT appear more than once in an HTTP request".
-            return Err(RejectionKind::VersionRepeated);
+impl<'a> Fields<'a> {
+    fn find(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            // The length alone tells most names apart.
+            match name.as_str().len() {
+                4 if *name == HOST => fields.host.add(value),
+                6 if *name == ORIGIN => fields.origin.add(value),
+                7 if *name == UPGRADE => fields.upgrade_websocket |= lists(value, "websocket"),
+                10 if *name == CONNECTION => fields.connection_upgrade |= lists(value, "Upgrade"),
+                14 if *name == CONTENT_LENGTH => fields.announces_body |= !is_zero(value.as_bytes()),
+                17 if *name == SEC_WEBSOCKET_KEY => fields.key.add(value),
+                17 if *name == TRANSFER_ENCODING => fields.announces_body = true,
+                21 if *name == SEC_WEBSOCKET_VERSION => fields.version.add(value),
+                22 if *name == SEC_WEBSOCKET_PROTOCOL => fields.subprotocols.add(value),
+                24 if *name == SEC_WEBSOCKET_EXTENSIONS => fields.extensions.add(value),
+                _ => {}
+            }
         }
-        // RFC 6455 §4.2.1: "A |Sec-WebSocket-Version| header field, with a value of 13".
-        if line == "13" { Ok(()) } else { Err(RejectionKind::VersionUnsupported) }
+        fields
     }
+}
+
+fn once(lines: Lines<'_>, missing: RejectionKind, repeated: RejectionKind) -> Result<&HeaderValue, RejectionKind> {
+    match lines {
+        Lines::None => Err(missing),
+        Lines::One(line) => Ok(line),
+        Lines::More => Err(repeated),
+    }
+}
+
+fn is_zero(length: &[u8]) -> bool {
+    !length.is_empty() && length.iter().all(|digit| *digit == b'0')
 }
 
 impl<'a> From<&'a Parts> for Head<'a> {

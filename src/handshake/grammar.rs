@@ -1,112 +1,170 @@
 //! Tokens, lists and parameters over all lines of a field (RFC 9110 §5.6).
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{GetAll, ValueIter},
-};
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Whether `bytes` is a `token`: one or more `tchar` (RFC 9110 §5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| TCHAR[usize::from(*byte)])
 }
 
-/// Whether any line of the field lists `token`, without regard to case.
-pub(crate) fn lists(lines: GetAll<'_, HeaderValue>, token: &str) -> bool {
-    elements(lines.iter()).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+/// Whether one line of a list of tokens has `token` in it, without regard to case.
+#[inline]
+pub(crate) fn lists(line: &HeaderValue, token: &str) -> bool {
+    let (line, token) = (line.as_bytes(), token.as_bytes());
+    // Most clients list one alone, and write it as the RFC does.
+    line == token || line.split(|byte| *byte == b',').any(|element| trim(element).eq_ignore_ascii_case(token))
 }
 
-/// The elements of a comma-separated list that may span several lines of a field.
+/// All lines of a field as one list, given its first.
 ///
-/// Elements come without the whitespace around them, and empty ones are skipped. Commas inside a quoted string separate
-/// too: for lists of tokens a quote is a fault whichever way it is read. Where quotes are lawful, use [`split_unquoted`].
-pub(super) fn elements<'a>(lines: ValueIter<'a, HeaderValue>) -> impl Iterator<Item = &'a [u8]> {
-    // RFC 9110 §5.3: several lines of a field "combine" into one list, in order.
-    lines.flat_map(|line| list(line.as_bytes()))
+/// RFC 9110 §5.3: several lines of a field "combine" into one list, in order. One line is shared with the request, so that
+/// only a field on several lines costs an allocation.
+pub(super) fn joined<'a>(headers: &HeaderMap, name: &HeaderName, lines: Lines<'a>) -> Option<Cow<'a, HeaderValue>> {
+    match lines {
+        Lines::None => None,
+        Lines::One(line) => Some(Cow::Borrowed(line)),
+        Lines::More => {
+            let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            // Lines that were field values each are one when commas stand between them.
+            HeaderValue::try_from(lines.join(&b", "[..])).ok().map(Cow::Owned)
+        }
+    }
 }
 
-/// The elements of one line of a list of tokens.
-pub(super) fn list(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b',')
-        .map(trim)
+/// The lines of a field, as far as it matters how many they are.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Lines<'a> {
+    #[default]
+    None,
+    One(&'a HeaderValue),
+    More,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn add(&mut self, line: &'a HeaderValue) {
+        *self = if let Self::None = self { Self::One(line) } else { Self::More };
+    }
+}
+
+/// The tokens of a list, up to its end or its first fault.
+pub(super) struct Tokens<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Tokens<'a> {
+    pub(super) fn new(list: &'a [u8]) -> Self {
+        Self { rest: list }
+    }
+
+    /// Whether all of the list has been read.
+    pub(super) fn are_read(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
         // RFC 9110 §5.6.1.2: "MUST parse and ignore a reasonable number of empty list elements".
-        .filter(|element| !element.is_empty())
-}
-
-/// The one line of a field, or all its lines joined by commas; `None` if there is none.
-///
-/// One line is shared with the request, so that only a field on several lines costs an allocation.
-pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    let Some(second) = lines.next() else {
-        return Some(first.clone());
-    };
-    let mut bytes = first.as_bytes().to_vec();
-    for line in std::iter::once(second).chain(lines) {
-        bytes.extend_from_slice(b", ");
-        bytes.extend_from_slice(line.as_bytes());
+        while let [b' ' | b'\t' | b',', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+        let (token, rest) = split_token(self.rest)?;
+        match trim_start(rest) {
+            [b',', rest @ ..] => self.rest = rest,
+            [] => self.rest = &[],
+            _ => return None,
+        }
+        Some(token)
     }
-    // Lines that were field values each are one when commas stand between them.
-    HeaderValue::try_from(bytes).ok()
 }
 
-/// Splits at every `separator` that stands outside a quoted string (RFC 9110 §5.6.4).
-///
-/// A quoted string that is never closed runs to the end, where the reader of the piece finds the fault.
-pub(super) fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let (mut quoted, mut escaped) = (false, false);
-        let end = text.iter().position(|&byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                _ => return byte == separator && !quoted,
+/// Reads the tokens of a field from left to right, and steps over the whitespace behind each.
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(field: &'a [u8]) -> Self {
+        Self { rest: trim(field) }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Steps over `delimiter`, if it is next.
+    #[inline]
+    pub(super) fn take(&mut self, delimiter: u8) -> bool {
+        match self.rest {
+            [first, rest @ ..] if *first == delimiter => {
+                self.rest = trim_start(rest);
+                true
             }
-            false
-        });
-        let (piece, after) = match end {
-            Some(end) => (&text[..end], Some(&text[end + 1..])),
-            None => (text, None),
+            _ => false,
+        }
+    }
+
+    /// Steps over the commas between elements of a list.
+    pub(super) fn skip_empty_elements(&mut self) {
+        // RFC 9110 §5.6.1.2: "MUST parse and ignore a reasonable number of empty list elements".
+        while self.take(b',') {}
+    }
+
+    /// Steps over a token, if one is next.
+    #[inline]
+    pub(super) fn token(&mut self) -> Option<&'a [u8]> {
+        let (token, rest) = split_token(self.rest)?;
+        self.rest = trim_start(rest);
+        Some(token)
+    }
+
+    /// Steps over a token, or over a quoted string that holds one once it is unescaped.
+    pub(super) fn token_or_quoted_token(&mut self) -> bool {
+        // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
+        let [b'"', quoted @ ..] = self.rest else {
+            return self.token().is_some();
         };
-        rest = after;
-        Some(trim(piece))
-    })
+        let (mut escaped, mut length) = (false, 0);
+        for (at, &byte) in quoted.iter().enumerate() {
+            match byte {
+                b'\\' if !escaped => escaped = true,
+                b'"' if !escaped => {
+                    self.rest = trim_start(&quoted[at + 1..]);
+                    return length > 0;
+                }
+                // No `tchar` needs escaping, but any of them may be escaped.
+                _ if TCHAR[usize::from(byte)] => (escaped, length) = (false, length + 1),
+                _ => return false,
+            }
+        }
+        false
+    }
 }
 
-/// Whether `value` is a token, or a quoted string that holds one once it is unescaped.
-pub(super) fn is_token_or_quoted_token(value: &[u8]) -> bool {
-    // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
-    let Some(quoted) = value.strip_prefix(b"\"") else {
-        return is_token(value);
-    };
-    let Some(inner) = quoted.strip_suffix(b"\"") else {
-        return false;
-    };
-    // No `tchar` needs escaping, but any of them may be escaped.
-    let (mut escaped, mut length) = (false, 0);
-    for &byte in inner {
-        if byte == b'\\' && !escaped {
-            escaped = true;
-            continue;
-        }
-        if !TCHAR[usize::from(byte)] {
-            return false;
-        }
-        escaped = false;
-        length += 1;
-    }
-    length > 0 && !escaped
+/// The token that a text begins with, and what follows it.
+#[inline]
+fn split_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = text.iter().position(|byte| !TCHAR[usize::from(*byte)]).unwrap_or(text.len());
+    (length > 0).then(|| text.split_at(length))
 }
 
 /// Takes optional whitespace off both ends: spaces and tabs, nothing else (RFC 9110 §5.6.3).
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = bytes {
+pub(super) fn trim(bytes: &[u8]) -> &[u8] {
+    let mut bytes = trim_start(bytes);
+    while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
-    while let [rest @ .., b' ' | b'\t'] = bytes {
+    bytes
+}
+
+#[inline]
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
     bytes
@@ -130,31 +188,25 @@ const TCHAR: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::{CONNECTION, HeaderMap};
-
-    fn lines(values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (CONNECTION, HeaderValue::from_str(value).unwrap())).collect()
-    }
+    use http::header::CONNECTION;
 
     #[test]
-    fn lists_finds_whole_tokens_over_all_lines() {
+    fn lists_finds_whole_tokens() {
         #[rustfmt::skip]
-        let rows: &[(&str, &[&str], bool)] = &[
-            ("alone", &["Upgrade"], true),
-            ("as Firefox sends it", &["keep-alive, Upgrade"], true),
-            ("the same on two lines", &["keep-alive", "Upgrade"], true),
-            ("any case", &["uPGRADE"], true),
-            ("spaces and tabs around", &[" \t upgrade\t, x"], true),
-            ("empty elements skipped", &[",, ,upgrade,,"], true),
-            ("part of a longer token", &["no-upgrade-please"], false),
-            ("a prefix of a token", &["Upgradeaaaa"], false),
-            ("two words", &["upgrade now"], false),
-            ("quoted", &["\"upgrade\""], false),
-            ("empty", &[""], false),
-            ("no line at all", &[], false),
+        let rows = [
+            ("alone", "Upgrade", true),
+            ("as Firefox sends it", "keep-alive, Upgrade", true),
+            ("any case", "uPGRADE", true),
+            ("spaces and tabs around", " \t upgrade\t, x", true),
+            ("empty elements skipped", ",, ,upgrade,,", true),
+            ("part of a longer token", "no-upgrade-please", false),
+            ("a prefix of a token", "Upgradeaaaa", false),
+            ("two words", "upgrade now", false),
+            ("quoted", "\"upgrade\"", false),
+            ("empty", "", false),
         ];
-        for (name, values, expected) in rows {
-            assert_eq!(lists(lines(values).get_all(CONNECTION), "upgrade"), *expected, "{name}");
+        for (name, value, expected) in rows {
+            assert_eq!(lists(&HeaderValue::from_static(value), "upgrade"), expected, "{name}");
         }
     }
 
@@ -178,24 +230,47 @@ mod tests {
 
     #[test]
     fn quoted_values_hold_a_token_once_unescaped() {
-        for good in ["15", "\"15\"", "\"1\\5\""] {
-            assert!(is_token_or_quoted_token(good.as_bytes()), "{good}");
+        let whole = |text: &str| {
+            let mut cursor = Cursor::new(text.as_bytes());
+            cursor.token_or_quoted_token() && cursor.is_at_end()
+        };
+        for good in ["15", "\"15\"", "\"1\\5\"", " 15\t"] {
+            assert!(whole(good), "{good}");
         }
         for bad in ["", "\"\"", "\"", "\"15", "15\"", "\"1 5\"", "\"15\\\"", "\"1\\\\5\"", "\"a\"b\""] {
-            assert!(!is_token_or_quoted_token(bad.as_bytes()), "{bad}");
+            assert!(!whole(bad), "{bad}");
         }
     }
 
     #[test]
-    fn separators_inside_quotes_do_not_split() {
-        let pieces: Vec<_> = split_unquoted(br#"a; b="x;y" ;c="\";" ; "#, b';').collect();
-        assert_eq!(pieces, [&b"a"[..], br#"b="x;y""#, br#"c="\";""#, b""]);
+    fn lists_are_read_up_to_a_fault() {
+        #[rustfmt::skip]
+        let rows: [(&str, &[&str], bool); 8] = [
+            ("a", &["a"], true),
+            (" a ,b\t, c", &["a", "b", "c"], true),
+            (",, a,,b ,", &["a", "b"], true),
+            ("", &[], true),
+            (", ,", &[], true),
+            ("a, b c, d", &["a"], false),
+            ("a, \"b\"", &["a"], false),
+            ("a/b", &[], false),
+        ];
+        for (list, expected, whole) in rows {
+            let mut tokens = Tokens::new(list.as_bytes());
+            let read: Vec<_> = tokens.by_ref().map(|token| str::from_utf8(token).unwrap()).collect();
+            assert_eq!((&read[..], tokens.are_read()), (expected, whole), "{list}");
+        }
     }
 
     #[test]
-    fn joined_lines_are_one_list() {
-        let headers = lines(&["a", "b, c"]);
-        assert_eq!(joined(&headers, &CONNECTION).unwrap(), "a, b, c");
-        assert_eq!(joined(&HeaderMap::new(), &CONNECTION), None);
+    fn lines_are_joined_to_one_list() {
+        let values = ["a", "b, c"].map(HeaderValue::from_static);
+        let headers: HeaderMap = values.iter().map(|value| (CONNECTION, value.clone())).collect();
+        let mut lines = Lines::default();
+        assert_eq!(joined(&headers, &CONNECTION, lines), None);
+        lines.add(&values[0]);
+        assert_eq!(joined(&headers, &CONNECTION, lines).unwrap().as_ref(), "a");
+        lines.add(&values[1]);
+        assert_eq!(joined(&headers, &CONNECTION, lines).unwrap().as_ref(), "a, b, c");
     }
 }

@@ -1,15 +1,13 @@
 //! `Sec-WebSocket-Key` and the `Sec-WebSocket-Accept` that answers it (RFC 6455 §1.3, §4.2.2).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_KEY};
+use http::HeaderValue;
 use sha1::{Digest as _, Sha1};
-
-use super::rejection::RejectionKind;
 
 /// The `Sec-WebSocket-Key` of a handshake.
 ///
-/// Holding one means that the field was sent exactly once and is the canonical base64 of 16 bytes, so
-/// [`accept`](Self::accept) cannot fail.
+/// Holding one means that it is the canonical base64 of 16 bytes, so [`accept`](Self::accept) cannot fail; that of a
+/// [`ClientHandshake`](super::ClientHandshake) was sent exactly once too.
 ///
 /// ```
 /// use ws_handshake::handshake::Key;
@@ -23,22 +21,18 @@ use super::rejection::RejectionKind;
 pub struct Key([u8; ENCODED]);
 
 impl Key {
-    /// Reads the one `Sec-WebSocket-Key` of a request.
-    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, RejectionKind> {
-        let mut lines = headers.get_all(SEC_WEBSOCKET_KEY).iter();
-        let line = lines.next().ok_or(RejectionKind::KeyMissing)?;
-        if lines.next().is_some() {
-            // RFC 6455 §11.3.1: "MUST NOT appear more than once in an HTTP request".
-            return Err(RejectionKind::KeyRepeated);
-        }
-        Self::from_bytes(line.as_bytes()).ok_or(RejectionKind::KeyInvalid)
-    }
-
     /// The value of `Sec-WebSocket-Accept` that proves to the client that its key was read.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "base64 is visible ASCII, which every field value may hold")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "base64 is visible ASCII, which every field value may hold"
+    )]
     pub fn accept(&self) -> HeaderValue {
-        let digest = Sha1::new().chain_update(self.0).chain_update(GUID).finalize();
+        let mut proof = [0; ENCODED + GUID.len()];
+        proof[..ENCODED].copy_from_slice(&self.0);
+        proof[ENCODED..].copy_from_slice(GUID);
+        let digest = Sha1::digest(proof);
         let mut text = [0; 28];
         let length = STANDARD.encode_slice(digest, &mut text).unwrap_or_default();
         HeaderValue::from_bytes(&text[..length]).expect("base64 is a field value")
@@ -50,13 +44,13 @@ impl Key {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    fn from_bytes(text: &[u8]) -> Option<Self> {
+    pub(super) fn from_bytes(text: &[u8]) -> Option<Self> {
         // RFC 6455 §4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in length".
         let key = Self(text.try_into().ok()?);
-        // The engine is strict: it takes no trailing bits, and padding only where it belongs. The buffer is longer than
-        // 16 bytes because the engine asks for room for what the length of the text might hold.
-        let mut nonce = [0; ENCODED / 4 * 3];
-        (STANDARD.decode_slice(key.0, &mut nonce) == Ok(16)).then_some(key)
+        // 22 digits of 6 bits hold 16 bytes, and 4 bits more: those are zero, lest one nonce be written in sixteen ways.
+        let (digits, padding) = key.0.split_at(22);
+        let in_alphabet = digits.iter().fold(true, |all, digit| all & ALPHABET[usize::from(*digit)]);
+        (in_alphabet && padding == b"==" && matches!(key.0[21], b'A' | b'Q' | b'g' | b'w')).then_some(key)
     }
 }
 
@@ -86,6 +80,17 @@ const ENCODED: usize = 24;
 /// What a server appends to the key before it digests it (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// The digits of base64 (RFC 4648 §4).
+const ALPHABET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0x20;
+    while byte < 0x7f {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+        byte += 1;
+    }
+    table
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +116,19 @@ mod tests {
         ];
         for (name, text, good) in rows {
             assert_eq!(text.parse::<Key>().is_ok(), good, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_what_the_base64_crate_decodes_to_16_bytes() {
+        // Every byte at the two places that differ in kind: within the digits, and where they end.
+        for place in [3, 21, 22, 23] {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"dGhlIHNhbXBsZSBub25jZQ==";
+                text[place] = byte;
+                let decoded = STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 16);
+                assert_eq!(Key::from_bytes(&text).is_some(), decoded, "{byte} at {place}");
+            }
         }
     }
 }

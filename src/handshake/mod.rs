@@ -27,20 +27,20 @@
 //! # Conformance
 //!
 //! What RFC 6455 asks of a server's handshake, where it is obeyed, and the test that shows it. Tests are named by file;
-//! `refusals` is `tests/refusals.rs`, where each row is sent over a real socket.
+//! those of `refusals`, `gate` and `leaving` are in `tests/server`, over real sockets.
 //!
 //! | RFC 6455 | What it asks | Where | Test |
 //! |---|---|---|---|
 //! | §4.2.1 | a `GET` by HTTP/1.1 or higher | [`ClientHandshake`] | `client::tests::each_fault_has_its_own_kind` |
 //! | §4.2.1 | a `Host` field with the server's authority | [`Authority`] | `client::tests::the_authority_is_one_well_formed_host` |
 //! | §4.2.1 | `Upgrade` with `websocket`, in any case | [`ClientHandshake`] | `client::tests::what_asks_for_a_websocket` |
-//! | §4.2.1 | `Connection` with the token `Upgrade`, in any case | `grammar::lists` | `grammar::tests::lists_finds_whole_tokens_over_all_lines` |
+//! | §4.2.1 | `Connection` with the token `Upgrade`, in any case | `grammar::lists` | `grammar::tests::lists_finds_whole_tokens` |
 //! | §4.2.1 | `Sec-WebSocket-Key`: base64 of 16 bytes | [`Key`] | `key::tests::only_canonical_base64_of_16_bytes_is_a_key` |
 //! | §4.2.1 | `Sec-WebSocket-Version` of 13 | [`ClientHandshake`] | `client::tests::each_fault_has_its_own_kind` |
 //! | §4.2.1 | a request that does not match MUST be stopped with an error such as 400 | [`Rejection`] | `refusals::each_row_of_the_table` |
 //! | §4.2.1 | unknown header fields are ignored | [`ClientHandshake`] | `client::tests::unknown_fields_are_ignored` |
 //! | §4.2.2 1 | TLS comes first, on a port that speaks it | outside: the server's listener | |
-//! | §4.2.2 2 | further authentication: 401, redirects | [`WsUpgrade`](crate::WsUpgrade): a handler answers as it likes | `gate::a_handler_may_refuse_by_any_answer` |
+//! | §4.2.2 2 | further authentication: 401, redirects | `WsUpgrade`: a handler answers as it likes | `gate::a_handler_may_refuse_by_any_answer` |
 //! | §4.2.2 3 | the redirect status codes | as above | `gate::a_handler_may_refuse_by_any_answer` |
 //! | §4.2.2 4, §10.2 | an unwanted `Origin`: SHOULD answer 403 | [`AllowOrigin`](crate::AllowOrigin) | `refusals::each_row_of_the_table` |
 //! | §4.2.2 4 | no `Origin`: MUST NOT be taken for a browser | [`Policy`](crate::Policy) | `decide::tests::no_origin_is_no_browser` |
@@ -50,7 +50,7 @@
 //! | §4.2.2 4 | extensions only of those offered | none is ever agreed on | `decide::tests::no_extension_is_answered` |
 //! | §4.2.2 5 | status 101, `Upgrade`, `Connection`, `Sec-WebSocket-Accept` | [`ServerHandshake`] | `decide::tests::the_answer_is_the_one_of_the_rfc` |
 //! | §4.2.2 5 | `Sec-WebSocket-Accept` by SHA-1 and base64 | [`Key::accept`] | its doc example, from §1.3 |
-//! | §4.2.2 5 | once this is sent, the connection is open | [`WsStream`](crate::WsStream) | `gate::no_stream_without_an_answer` |
+//! | §4.2.2 5 | once this is sent, the connection is open | `WsStream` | `gate::no_stream_without_an_answer` |
 //! | §4.4 | MAY answer several versions in the field | only 13 exists | |
 //! | §10.2 | servers not meant for any page SHOULD verify `Origin` | [`AllowOrigin::same_origin`](crate::AllowOrigin::same_origin), the default | `decide::tests::same_origin_is_the_default` |
 //! | §11.3.1, §11.3.5 | key and version MUST NOT appear twice | [`RejectionKind`] | `client::tests::each_fault_has_its_own_kind` |

@@ -1,7 +1,6 @@
 //! `Origin`: who wrote the page that connects (RFC 6454 §7, RFC 6455 §10.2).
 
 use std::{
-    borrow::Cow,
     error::Error,
     fmt::{self, Write as _},
     hash::{Hash, Hasher},
@@ -9,12 +8,9 @@ use std::{
     str::FromStr,
 };
 
-use http::{HeaderMap, HeaderValue, header::ORIGIN};
+use http::HeaderValue;
 
-use super::{
-    authority::{Host, HostPort},
-    rejection::RejectionKind,
-};
+use super::authority::{Host, HostPort};
 
 /// A serialized origin: scheme, host and port, or the opaque `null`.
 ///
@@ -39,57 +35,36 @@ pub struct Origin {
 
 #[derive(Clone, Copy)]
 struct Tuple {
-    scheme_end: usize,
+    host_start: u16,
+    host_end: u16,
     host: Host<()>,
-    host_end: usize,
     port: Option<u16>,
 }
 
 impl Origin {
-    /// Reads the one `Origin` of a request, if there is one.
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, RejectionKind> {
-        let mut lines = headers.get_all(ORIGIN).iter();
-        let Some(line) = lines.next() else {
-            return Ok(None);
-        };
-        if lines.next().is_some() {
-            return Err(RejectionKind::OriginRepeated);
-        }
-        Self::from_value(line).map(Some).ok_or(RejectionKind::OriginInvalid)
-    }
-
-    fn from_value(value: &HeaderValue) -> Option<Self> {
-        if value.len() > MAX_ORIGIN {
+    #[inline]
+    pub(super) fn from_value(value: &HeaderValue) -> Option<Self> {
+        let text = value.as_bytes();
+        if text.len() > MAX_ORIGIN {
             return None;
         }
-        let text = value.to_str().ok()?;
-        if text == "null" {
+        if text == b"null" {
             return Some(Self { text: value.clone(), tuple: None });
         }
-        let (scheme, rest) = text.split_once("://")?;
-        if !is_scheme(scheme) {
-            return None;
-        }
-        let HostPort { host, text: name, port } = match rest {
-            // Pages from files have no host; web views that do not say `null` for them send this.
-            "" if scheme.eq_ignore_ascii_case("file") => HostPort { host: Host::Name(""), text: "", port: None },
-            _ => HostPort::parse(rest)?,
-        };
-        let folded = port.filter(|port| Some(*port) != default_port(scheme));
-        let mut tuple = Tuple {
-            scheme_end: scheme.len(),
-            host: host.without_name(),
-            host_end: scheme.len() + "://".len() + name.len(),
-            port: folded,
-        };
-        let canonical_host = host.canonical(name);
-        let unchanged = matches!(canonical_host, Cow::Borrowed(_)) && port == folded;
-        if unchanged && !scheme.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let (scheme, rest) = split_scheme(text)?;
+        // Pages from files have no host; web views that do not say `null` for them send this.
+        let file = rest.is_empty() && scheme.eq_ignore_ascii_case(b"file");
+        let parsed = if file { NO_HOST } else { HostPort::parse(rest)? };
+        let port = parsed.port.filter(|port| Some(*port) != default_port(scheme));
+        let host_start = u16::try_from(scheme.len() + "://".len()).ok()?;
+        let mut tuple = Tuple { host_start, host: parsed.host, host_end: host_start + parsed.host_length, port };
+        if parsed.canonical && port == parsed.port && !scheme.iter().any(u8::is_ascii_uppercase) {
             return Some(Self { text: value.clone(), tuple: Some(tuple) });
         }
-        let mut canonical = format!("{}://{canonical_host}", scheme.to_ascii_lowercase());
-        tuple.host_end = canonical.len();
-        if let Some(port) = folded {
+        let host = parsed.host.with_name(&rest[..usize::from(parsed.host_length)]);
+        let mut canonical = format!("{}://{host}", str::from_utf8(scheme).ok()?.to_ascii_lowercase());
+        tuple.host_end = u16::try_from(canonical.len()).ok()?;
+        if let Some(port) = port {
             write!(canonical, ":{port}").ok()?;
         }
         Some(Self { text: HeaderValue::try_from(canonical).ok()?, tuple: Some(tuple) })
@@ -98,13 +73,13 @@ impl Origin {
     /// The canonical serialization, as a browser would send it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.text.to_str().unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// The scheme in lower case; `None` for an opaque origin.
     #[must_use]
     pub fn scheme(&self) -> Option<&str> {
-        self.tuple.and_then(|tuple| self.as_str().get(..tuple.scheme_end))
+        str::from_utf8(self.scheme_bytes()?).ok()
     }
 
     /// The host in lower case, an IPv6 address in its brackets; `None` for an opaque origin.
@@ -116,7 +91,7 @@ impl Origin {
     /// The port, or the default one of http (80) and https (443); `None` where neither is known.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.tuple.and_then(|tuple| tuple.port.or_else(|| default_port(self.scheme()?)))
+        self.tuple?.port.or_else(|| self.default_port())
     }
 
     /// Whether this is `null`, which a browser sends for sandboxed frames, files and redirects across origins.
@@ -125,29 +100,54 @@ impl Origin {
         self.tuple.is_none()
     }
 
-    /// Where the host stands in the text; `None` for an opaque origin.
-    pub(crate) fn host_span(&self) -> Option<Range<usize>> {
-        self.tuple.map(|tuple| tuple.scheme_end + "://".len()..tuple.host_end)
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 
-    pub(crate) fn as_host(&self) -> Option<Host<&str>> {
-        self.tuple.map(|tuple| tuple.host.with_name(self.host().unwrap_or_default()))
+    pub(crate) fn scheme_bytes(&self) -> Option<&[u8]> {
+        self.tuple.map(|tuple| &self.as_bytes()[..usize::from(tuple.host_start) - "://".len()])
+    }
+
+    /// The port that the scheme stands for, which is known for http and https alone.
+    pub(crate) fn default_port(&self) -> Option<u16> {
+        default_port(self.scheme_bytes()?)
+    }
+
+    /// Where the host stands in the text; `None` for an opaque origin.
+    pub(crate) fn host_span(&self) -> Option<Range<usize>> {
+        self.tuple.map(|tuple| tuple.host_start.into()..tuple.host_end.into())
+    }
+
+    pub(crate) fn as_host(&self) -> Option<Host<&[u8]>> {
+        Some(self.tuple?.host.with_name(&self.as_bytes()[self.host_span()?]))
     }
 }
 
+fn split_scheme(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Nearly every page is of one of these.
+    for scheme in [&b"https"[..], b"http"] {
+        if let Some(rest) = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(b"://")) {
+            return Some((scheme, rest));
+        }
+    }
+    let end = text.iter().position(|byte| *byte == b':')?;
+    let rest = text[end..].strip_prefix(b"://")?;
+    is_scheme(&text[..end]).then_some((&text[..end], rest))
+}
+
 /// The port that a scheme stands for, where an origin leaves it out.
-pub(crate) fn default_port(scheme: &str) -> Option<u16> {
+pub(crate) fn default_port(scheme: &[u8]) -> Option<u16> {
     match scheme.len() {
-        4 if scheme.eq_ignore_ascii_case("http") => Some(80),
-        5 if scheme.eq_ignore_ascii_case("https") => Some(443),
+        4 if scheme.eq_ignore_ascii_case(b"http") => Some(80),
+        5 if scheme.eq_ignore_ascii_case(b"https") => Some(443),
         _ => None,
     }
 }
 
 /// RFC 3986 §3.1: a letter, then letters, digits, `+`, `-` and `.`.
-pub(crate) fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+pub(crate) fn is_scheme(text: &[u8]) -> bool {
+    text.first().is_some_and(u8::is_ascii_alphabetic)
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 impl FromStr for Origin {
@@ -196,6 +196,9 @@ impl fmt::Display for InvalidOrigin {
 }
 
 impl Error for InvalidOrigin {}
+
+/// What stands behind `file://`.
+const NO_HOST: HostPort = HostPort { host: Host::Name(()), host_length: 0, canonical: true, port: None };
 
 /// More than any scheme, host name and port that a browser sends.
 const MAX_ORIGIN: usize = 512;

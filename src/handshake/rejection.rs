@@ -119,6 +119,17 @@ impl Error for Rejection {}
 ///
 /// [`report_only`](crate::Policy::report_only) lets such a handshake through and puts this into the extensions of its
 /// response. It is a type of its own so that whoever looks for a [`Rejection`] there finds none.
+///
+/// ```
+/// use http::Response;
+/// use ws_handshake::ReportedRejection;
+///
+/// fn count<B>(response: &Response<B>) {
+///     if let Some(reported) = response.extensions().get::<ReportedRejection>() {
+///         println!("would be refused: {reported}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedRejection(Rejection);
 
@@ -162,7 +173,7 @@ macro_rules! kinds {
 
 kinds! {
     /// Bears WebSocket fields and could upgrade, yet asks for something else (400).
-    UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet does not ask for an upgrade to `websocket`";
+    UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet is no HTTP/1.1 request for an upgrade to `websocket`";
     /// A `CONNECT` over HTTP/2 with WebSocket fields, where RFC 8441 is not enabled (501).
     ExtendedConnectUnsupported = NOT_IMPLEMENTED, "WebSockets over HTTP/2 are not enabled on this server";
     /// The method is not `GET` (405, RFC 6455 §4.2.1).
@@ -217,8 +228,8 @@ kinds! {
     SubprotocolNotShared = BAD_REQUEST, "none of the subprotocols known here is offered";
     /// An asynchronous predicate did not decide in time (503).
     DecisionTimedOut = SERVICE_UNAVAILABLE, "the decision took too long";
-    /// The server below gave the request no way to be upgraded (500).
-    UpgradeUnsupported = INTERNAL_SERVER_ERROR, "this connection cannot be upgraded: serve it by a connection with upgrades";
+    /// The server below gave the request no way to be upgraded, as in a test without a connection (500).
+    UpgradeUnsupported = INTERNAL_SERVER_ERROR, "this server cannot upgrade connections: serve by hyper, with upgrades";
     /// A handler wants a WebSocket and the request is no handshake (426, or 400 over HTTP/2).
     HandshakeMissing = UPGRADE_REQUIRED, "this resource speaks WebSocket only";
     /// A handler wants a handshake that no layer has decided (500).

@@ -13,6 +13,20 @@ use super::{
 ///
 /// A [`Policy`](crate::Policy) makes one. Over HTTP/1.1 it answers 101 with `Upgrade`, `Connection` and
 /// `Sec-WebSocket-Accept`; over HTTP/2 it answers 200 with none of them.
+///
+/// ```
+/// use ws_handshake::{Policy, handshake::ClientHandshake};
+///
+/// let (parts, ()) = http::Request::connect("https://example.com/chat")
+///     .version(http::Version::HTTP_2)
+///     .header("sec-websocket-version", "13")
+///     .body(())?
+///     .into_parts();
+/// let client = ClientHandshake::from_extended_connect(&parts, "websocket")?.expect("it asks for a WebSocket");
+/// let server = Policy::new().decide(&client, &parts).into_ready().expect("decided")?;
+/// assert_eq!(server.response::<()>().status(), 200);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerHandshake {
     key: Option<Key>,
@@ -23,11 +37,17 @@ pub struct ServerHandshake {
 }
 
 impl ServerHandshake {
+    #[inline]
     pub(crate) fn new(
-        client: &ClientHandshake, origin: Option<Origin>, offered: OfferedSubprotocols,
-        subprotocol: Option<HeaderValue>,
+        client: &ClientHandshake, offered: OfferedSubprotocols, subprotocol: Option<HeaderValue>,
     ) -> Self {
-        Self { key: client.key().copied(), origin, offered, subprotocol, reported: None }
+        Self {
+            key: client.key().copied(),
+            origin: client.origin().ok().flatten().cloned(),
+            offered,
+            subprotocol,
+            reported: None,
+        }
     }
 
     /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
@@ -92,6 +112,7 @@ impl ServerHandshake {
         response
     }
 
+    #[cfg(feature = "tower")]
     pub(crate) fn selected(&self) -> Option<&HeaderValue> {
         self.subprotocol.as_ref()
     }

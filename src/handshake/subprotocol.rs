@@ -1,11 +1,8 @@
 //! What the client offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
 
-use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};
+use http::HeaderValue;
 
-use super::{
-    grammar::{is_token, joined, list},
-    rejection::RejectionKind,
-};
+use super::{grammar::Tokens, rejection::RejectionKind};
 
 /// The subprotocols that a client offers, in its order of preference.
 ///
@@ -14,18 +11,32 @@ use super::{
 pub struct OfferedSubprotocols(Option<HeaderValue>);
 
 impl OfferedSubprotocols {
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, RejectionKind> {
-        let field = joined(headers, &SEC_WEBSOCKET_PROTOCOL);
-        if let Some(field) = &field {
-            check(field.as_bytes())?;
+    /// Reads the field, all of its lines, and shows each name to `visit` on the way: a second reading would take as long.
+    pub(crate) fn from_field(field: HeaderValue, mut visit: impl FnMut(&[u8])) -> Result<Self, RejectionKind> {
+        let mut names = Tokens::new(field.as_bytes());
+        let mut seen = [&[][..]; MAX_OFFERS];
+        let mut count = 0;
+        for name in names.by_ref() {
+            // RFC 6455 §4.1: the elements "MUST all be unique strings".
+            if seen[..count].contains(&name) {
+                return Err(RejectionKind::SubprotocolRepeated);
+            }
+            *seen.get_mut(count).ok_or(RejectionKind::SubprotocolsTooMany)? = name;
+            count += 1;
+            visit(name);
         }
-        Ok(Self(field))
+        // RFC 6455 §4.1: the elements are "non-empty strings with characters in the range U+0021 to U+007E not including
+        // separator characters", which is a token; RFC 9110 §5.6.1.2: "at least one non-empty element is required".
+        if count == 0 || !names.are_read() {
+            return Err(RejectionKind::SubprotocolInvalid);
+        }
+        Ok(Self(Some(field)))
     }
 
     /// The names, the most preferred first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let line = self.0.as_ref().map_or(&[][..], HeaderValue::as_bytes);
-        list(line).filter_map(|name| str::from_utf8(name).ok())
+        let names = Tokens::new(self.0.as_ref().map_or(&[], HeaderValue::as_bytes));
+        names.filter_map(|name| str::from_utf8(name).ok())
     }
 
     /// Whether `name` is among them. Names compare with regard to case.
@@ -35,25 +46,6 @@ impl OfferedSubprotocols {
     }
 }
 
-fn check(field: &[u8]) -> Result<(), RejectionKind> {
-    let mut seen = [&[][..]; MAX_OFFERS];
-    let mut count = 0;
-    for name in list(field) {
-        // RFC 6455 §4.1: the elements are "non-empty strings with characters in the range U+0021 to U+007E not including
-        // separator characters", which is a token, "and MUST all be unique strings".
-        if !is_token(name) {
-            return Err(RejectionKind::SubprotocolInvalid);
-        }
-        if seen[..count].contains(&name) {
-            return Err(RejectionKind::SubprotocolRepeated);
-        }
-        *seen.get_mut(count).ok_or(RejectionKind::SubprotocolsTooMany)? = name;
-        count += 1;
-    }
-    // RFC 9110 §5.6.1.2: for `1#element`, "at least one non-empty element is required".
-    if count == 0 { Err(RejectionKind::SubprotocolInvalid) } else { Ok(()) }
-}
-
 /// How many subprotocols are read before a client is refused.
 const MAX_OFFERS: usize = 32;
 
@@ -61,24 +53,21 @@ const MAX_OFFERS: usize = 32;
 mod tests {
     use super::*;
 
-    fn read(lines: &[&str]) -> Result<Vec<String>, RejectionKind> {
-        let headers = lines.iter().map(|line| (SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(line).unwrap())).collect();
-        let offered = OfferedSubprotocols::from_headers(&headers)?;
+    fn read(field: &str) -> Result<Vec<String>, RejectionKind> {
+        let offered = OfferedSubprotocols::from_field(HeaderValue::from_str(field).unwrap(), |_| ())?;
         Ok(offered.iter().map(String::from).collect())
     }
 
     #[test]
     fn offers_keep_the_order_of_the_client() {
-        let rows: &[(&str, &[&str], &[&str])] = &[
-            ("none", &[], &[]),
-            ("one", &["chat"], &["chat"]),
-            ("several", &["v2.chat, v1.chat"], &["v2.chat", "v1.chat"]),
-            ("over lines", &["b", "a,c"], &["b", "a", "c"]),
-            ("with empty elements", &[",b ,,\ta,"], &["b", "a"]),
-            ("that differ in case", &["chat, Chat"], &["chat", "Chat"]),
+        let rows: [(&str, &str, &[&str]); 4] = [
+            ("one", "chat", &["chat"]),
+            ("several", "v2.chat, v1.chat", &["v2.chat", "v1.chat"]),
+            ("with empty elements", ",b ,,\ta,", &["b", "a"]),
+            ("that differ in case", "chat, Chat", &["chat", "Chat"]),
         ];
-        for (name, lines, offered) in rows {
-            assert_eq!(read(lines).unwrap(), *offered, "{name}");
+        for (name, field, offered) in rows {
+            assert_eq!(read(field).unwrap(), *offered, "{name}");
         }
     }
 
@@ -87,19 +76,18 @@ mod tests {
         let many: Vec<_> = (0..33).map(|n| format!("p{n}")).collect();
         let enough = many[..32].join(",");
         let many = many.join(",");
-        let rows: &[(&str, &[&str], RejectionKind)] = &[
-            ("empty", &[""], RejectionKind::SubprotocolInvalid),
-            ("commas alone", &[", ,"], RejectionKind::SubprotocolInvalid),
-            ("a space inside", &["a b"], RejectionKind::SubprotocolInvalid),
-            ("a slash", &["a/b"], RejectionKind::SubprotocolInvalid),
-            ("quoted", &["\"a\""], RejectionKind::SubprotocolInvalid),
-            ("twice on a line", &["a, b, a"], RejectionKind::SubprotocolRepeated),
-            ("twice over lines", &["a", "a"], RejectionKind::SubprotocolRepeated),
-            ("more than 32", &[&many], RejectionKind::SubprotocolsTooMany),
+        let rows = [
+            ("empty", "", RejectionKind::SubprotocolInvalid),
+            ("commas alone", ", ,", RejectionKind::SubprotocolInvalid),
+            ("a space inside", "a b", RejectionKind::SubprotocolInvalid),
+            ("a slash", "a/b", RejectionKind::SubprotocolInvalid),
+            ("quoted", "\"a\"", RejectionKind::SubprotocolInvalid),
+            ("twice on a line", "a, b, a", RejectionKind::SubprotocolRepeated),
+            ("more than 32", &many, RejectionKind::SubprotocolsTooMany),
         ];
-        for (name, lines, kind) in rows {
-            assert_eq!(read(lines), Err(*kind), "{name}");
+        for (name, field, kind) in rows {
+            assert_eq!(read(field), Err(kind), "{name}");
         }
-        assert_eq!(read(&[&enough]).unwrap().len(), 32);
+        assert_eq!(read(&enough).unwrap().len(), 32);
     }
 }

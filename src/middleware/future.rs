@@ -8,19 +8,20 @@ use std::{
 };
 
 use http::{Request, Response};
+use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::{
+    config::Config,
     handoff::{Acceptance, Continuation, Handoff, spawn},
     observe,
-    response::{EmptyBody, RejectionResponse, leave},
-    service::WsHandshake,
+    response::{EmptyBody, RejectionResponse, leave, refuse},
     upgrade_error::UpgradeError,
 };
 use crate::{
-    handshake::{Rejection, RejectionKind},
+    handshake::{Rejection, RejectionKind, ServerHandshake},
     policy::Deciding,
 };
 
@@ -57,17 +58,49 @@ where
         Self { state: State::Passing { future } }
     }
 
-    pub(super) fn refused(response: S::Response) -> Self {
-        Self { state: State::Refused { response: Some(response) } }
-    }
-
-    pub(super) fn deciding(deciding: Deciding, service: WsHandshake<S, R>, request: Request<ReqBody>) -> Self {
-        let undecided = Undecided { deciding, timeout: None, service, request: Some(request) };
+    pub(super) fn deciding(config: Arc<Config<R>>, deciding: Deciding, ready: S, request: Request<ReqBody>) -> Self {
+        let undecided = Undecided { config, deciding, timeout: None, ready, request: Some(request) };
         Self { state: State::Deciding { undecided: Box::new(undecided) } }
     }
+}
 
-    pub(super) fn approved(future: S::Future, handoff: Arc<Handoff>, nested: bool) -> Self {
-        Self { state: State::Approved { approved: Approved { future: Some(Box::pin(future)), handoff, nested } } }
+impl<S, ReqBody, R, ResBody> ResponseFuture<S, ReqBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: RejectionResponse<ResBody>,
+{
+    /// Keeps a refused handshake from the inner service.
+    pub(super) fn refused(config: &Config<R>, rejection: Rejection, request: &Request<ReqBody>) -> Self {
+        observe::refused(&rejection, request.uri(), request.headers());
+        Self { state: State::Refused { response: Some(refuse(&config.respond, rejection)) } }
+    }
+
+    /// Hands an approved handshake to the inner service, which has to be ready.
+    pub(super) fn decided(
+        config: &Config<R>, decision: Result<ServerHandshake, Rejection>, ready: &mut S, mut request: Request<ReqBody>,
+    ) -> Self {
+        let server = match decision {
+            Ok(server) => server,
+            Err(rejection) => return Self::refused(config, rejection, &request),
+        };
+        // It stays in the request too, so that the extractors of others work behind this layer.
+        let Some(on_upgrade) = request.extensions().get::<OnUpgrade>().cloned() else {
+            let rejection = Rejection::new(RejectionKind::UpgradeUnsupported, request.version());
+            return Self::refused(config, rejection, &request);
+        };
+        observe::approved(&server, request.uri());
+        let subprotocols = config.policy.known_subprotocols().cloned();
+        let timeout = config.handoff_timeout;
+        let (handoff, nested) =
+            match Handoff::offer(server, subprotocols, timeout, on_upgrade, request.extensions_mut()) {
+                Ok(offered) => offered,
+                Err(kind) => {
+                    observe::not_extracted(kind);
+                    return Self::refused(config, Rejection::new(kind, request.version()), &request);
+                }
+            };
+        let future = Some(Box::pin(ready.call(request)));
+        Self { state: State::Approved { approved: Approved { future, handoff, nested } } }
     }
 }
 
@@ -99,9 +132,10 @@ where
 
 /// A handshake that waits for an asynchronous predicate, with the service that was ready for it.
 struct Undecided<S, ReqBody, R> {
+    config: Arc<Config<R>>,
     deciding: Deciding,
     timeout: Option<Pin<Box<Sleep>>>,
-    service: WsHandshake<S, R>,
+    ready: S,
     request: Option<Request<ReqBody>>,
 }
 
@@ -115,16 +149,16 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         let decision = match Pin::new(&mut self.deciding).poll(cx) {
             Poll::Ready(decision) => Some(decision),
             Poll::Pending => {
-                let limit = self.service.config().decision_timeout;
+                let limit = self.config.decision_timeout;
                 let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep(limit)));
                 ready!(timeout.as_mut().poll(cx));
                 None
             }
         };
         let request = self.request.take().expect("`ResponseFuture` polled after completion");
-        let decision =
-            decision.unwrap_or_else(|| Err(Rejection::new(RejectionKind::DecisionTimedOut, request.version())));
-        Poll::Ready(self.service.apply(decision, request))
+        let timed_out = || Err(Rejection::new(RejectionKind::DecisionTimedOut, request.version()));
+        let decision = decision.unwrap_or_else(timed_out);
+        Poll::Ready(ResponseFuture::decided(&self.config, decision, &mut self.ready, request))
     }
 }
 

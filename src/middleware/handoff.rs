@@ -50,6 +50,8 @@ enum State {
     Open,
     /// A handler accepts, and its layer has yet to answer.
     Accepting(Acceptance),
+    /// The layer is answering a handler that accepts.
+    Answered,
     /// The answer is on its way out, and this is to run once it has left.
     Answering(Continuation),
     /// A layer further in has taken over.
@@ -81,22 +83,31 @@ struct Mark(Arc<Handoff>);
 impl Handoff {
     /// Leaves an approved handshake in `extensions`, in the place of one that a layer further out has left there.
     ///
-    /// The second value says whether there was one.
+    /// The second value says whether there was one. If that has been handed out before, nobody could open this gate: the
+    /// handshake is extracted a second time.
     pub(super) fn offer(
         mut server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, on_upgrade: OnUpgrade,
         extensions: &mut Extensions,
-    ) -> (Arc<Self>, bool) {
-        let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0)).filter(|outer| outer.lock().take());
+    ) -> Result<(Arc<Self>, bool), RejectionKind> {
+        let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0));
         if let Some(reported) = outer.as_ref().and_then(|outer| outer.server.reported()) {
             server.report(reported.clone());
         }
         let gate = Gate { state: State::Open, on_upgrade: Some(on_upgrade), taken: false, layer: None, handler: None };
         let handoff = Arc::new(Self { server, subprotocols, timeout, gate: Mutex::new(gate) });
         if let Some(outer) = &outer {
-            outer.lock().state = State::Delegated(Arc::clone(&handoff));
+            let mut gate = outer.lock();
+            if !gate.take() {
+                return Err(RejectionKind::UpgradeTaken);
+            }
+            match gate.state {
+                // The request has been answered while it was still on its way in.
+                State::Shut(error) => handoff.settle(State::Shut(error)),
+                _ => gate.state = State::Delegated(Arc::clone(&handoff)),
+            }
         }
         extensions.insert(Slot(Arc::clone(&handoff)));
-        (handoff, outer.is_some())
+        Ok((handoff, outer.is_some()))
     }
 
     /// Takes the approved handshake of a request; `None` if no layer has left one.
@@ -112,7 +123,8 @@ impl Handoff {
         for (name, value) in acceptance.headers.iter().flat_map(|headers| headers.iter()) {
             let owned = RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-");
             if !owned {
-                response.headers_mut().append(name, value.clone());
+                // More fields than a `HeaderMap` holds are left out.
+                let _ = response.headers_mut().try_append(name, value.clone());
             }
         }
         response
@@ -145,13 +157,13 @@ impl Handoff {
     /// What a handler that accepts wants answered, if one does; else `layer` is woken when one does.
     pub(super) fn accepted(&self, layer: &Waker) -> Option<Acceptance> {
         let mut gate = self.lock();
-        if let State::Accepting(acceptance) = &mut gate.state {
-            return Some(mem::take(acceptance));
+        match mem::replace(&mut gate.state, State::Answered) {
+            State::Accepting(acceptance) => return Some(acceptance),
+            state => gate.state = state,
         }
-        // Where a layer further in has taken over, that one answers.
-        if !matches!(gate.state, State::Delegated(_)) {
-            store(&mut gate.layer, layer);
-        }
+        let before = store(&mut gate.layer, layer);
+        drop(gate);
+        drop(before);
         None
     }
 
@@ -162,9 +174,7 @@ impl Handoff {
 
     /// Shuts the gate: the request has another answer, or none.
     pub(super) fn shut(self: &Arc<Self>, error: UpgradeError) {
-        let innermost = self.innermost();
-        innermost.lock().on_upgrade = None;
-        innermost.settle(State::Shut(error));
+        self.innermost().settle(State::Shut(error));
     }
 
     fn settle(&self, verdict: State) {
@@ -172,9 +182,16 @@ impl Handoff {
         if matches!(gate.state, State::Released | State::Shut(_)) {
             return;
         }
+        if let State::Delegated(inner) = &gate.state {
+            let inner = Arc::clone(inner);
+            drop(gate);
+            return inner.settle(verdict);
+        }
+        let shut = matches!(verdict, State::Shut(_));
         let before = mem::replace(&mut gate.state, verdict);
         let handler = gate.handler.take();
-        gate.layer = None;
+        // Wakers and IO are foreign code: they are dropped once the lock is gone.
+        let _dropped = (gate.layer.take(), if shut { gate.on_upgrade.take() } else { None });
         drop(gate);
         if let Some(handler) = handler {
             handler.wake();
@@ -186,12 +203,7 @@ impl Handoff {
 
     /// Whether the connection may be taken over; `None` while the answer is still out.
     pub(super) fn verdict(&self) -> Option<Result<OnUpgrade, UpgradeError>> {
-        let mut gate = self.lock();
-        match gate.state {
-            State::Released => Some(gate.on_upgrade.take().ok_or(UpgradeError::NotAnswered)),
-            State::Shut(error) => Some(Err(error)),
-            _ => None,
-        }
+        self.lock().verdict()
     }
 
     fn innermost(self: &Arc<Self>) -> Arc<Self> {
@@ -207,12 +219,20 @@ impl Handoff {
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
-        // Nothing is left half done under the lock, and no foreign code runs there.
+        // Nothing is left half done under the lock, and nothing foreign is woken or dropped there.
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Gate {
+    fn verdict(&mut self) -> Option<Result<OnUpgrade, UpgradeError>> {
+        match self.state {
+            State::Released => Some(self.on_upgrade.take().ok_or(UpgradeError::NotAnswered)),
+            State::Shut(error) => Some(Err(error)),
+            _ => None,
+        }
+    }
+
     /// Whether this is the first to take the handshake.
     fn take(&mut self) -> bool {
         !mem::replace(&mut self.taken, true)
@@ -238,22 +258,21 @@ impl Future for Accept {
     type Output = Result<OnUpgrade, UpgradeError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(verdict) = self.handoff.verdict() {
+        let Self { handoff, acceptance } = &mut *self;
+        let mut gate = handoff.lock();
+        if let Some(verdict) = gate.verdict() {
             return Poll::Ready(verdict);
         }
-        let acceptance = self.acceptance.take();
-        let mut gate = self.handoff.lock();
-        store(&mut gate.handler, cx.waker());
-        if let Some(acceptance) = acceptance
-            && !matches!(gate.state, State::Shut(_))
-        {
+        let before = store(&mut gate.handler, cx.waker());
+        let layer = acceptance.take().and_then(|acceptance| {
             gate.state = State::Accepting(acceptance);
-            let layer = gate.layer.take();
-            drop(gate);
-            // The layer that polls this very task looks for itself as soon as this returns.
-            if let Some(layer) = layer.filter(|layer| !layer.will_wake(cx.waker())) {
-                layer.wake();
-            }
+            gate.layer.take()
+        });
+        drop(gate);
+        drop(before);
+        // Also where it is this very task: the layer may have been polled before this was.
+        if let Some(layer) = layer {
+            layer.wake();
         }
         Poll::Pending
     }
@@ -276,11 +295,9 @@ pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-fn store(slot: &mut Option<Waker>, waker: &Waker) {
-    match slot {
-        Some(stored) => stored.clone_from(waker),
-        None => *slot = Some(waker.clone()),
-    }
+/// Keeps a waker, and gives back the one before it, to be dropped once the lock is gone.
+fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    if slot.as_ref().is_some_and(|stored| stored.will_wake(waker)) { None } else { slot.replace(waker.clone()) }
 }
 
 impl std::fmt::Debug for State {
@@ -288,6 +305,7 @@ impl std::fmt::Debug for State {
         f.write_str(match self {
             Self::Open => "Open",
             Self::Accepting(_) => "Accepting",
+            Self::Answered => "Answered",
             Self::Answering(_) => "Answering",
             Self::Delegated(_) => "Delegated",
             Self::Released => "Released",

@@ -5,7 +5,7 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 use http::Response;
 use tower_layer::Layer;
 
-use super::{observe, response::DefaultRejectionResponse, service::WsHandshake};
+use super::{config::Config, observe, response::DefaultRejectionResponse, service::WsHandshake};
 use crate::{
     handshake::Rejection,
     policy::{AllowHost, AllowOrigin, Policy, Subprotocols},
@@ -64,15 +64,6 @@ pub struct WsHandshakeLayer<R = DefaultRejectionResponse> {
     config: Arc<Config<R>>,
 }
 
-/// What the services of a layer share.
-#[derive(Clone)]
-pub(super) struct Config<R> {
-    pub(super) policy: Policy,
-    pub(super) handoff_timeout: Duration,
-    pub(super) decision_timeout: Duration,
-    pub(super) respond: R,
-}
-
 impl WsHandshakeLayer {
     /// A layer with the default [`Policy`].
     pub fn new() -> Self {
@@ -84,6 +75,7 @@ impl<R: Clone> WsHandshakeLayer<R> {
     /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
     ///
     /// This is the check that keeps a page of somebody else from acting in the name of a visitor who is logged in here.
+    /// What is given stands in place of the default: `AllowOrigin::same_origin().or(list)` keeps it.
     pub fn allow_origin(self, allow: impl Into<AllowOrigin>) -> Self {
         self.with_policy(|policy| policy.allow_origin(allow))
     }
@@ -127,6 +119,9 @@ impl<R: Clone> WsHandshakeLayer<R> {
     }
 
     /// Writes refusals as `respond` does.
+    ///
+    /// These are the layer's own. What an extractor refuses (426 for a request that is no handshake, 500 for a layer that
+    /// is missing) is plain text: take a `Result<WsUpgrade, Rejection>` to write it otherwise.
     ///
     /// It decides the body, the fields and the status; a status below 400 is replaced by the rejection's own. The layer
     /// adds what a refusal owes: `Connection: close`, `Cache-Control: no-store` and, by kind, `Allow`, `Upgrade`,
@@ -185,15 +180,5 @@ impl<S, R> Layer<S> for WsHandshakeLayer<R> {
 impl<R> fmt::Debug for WsHandshakeLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WsHandshakeLayer").field("config", &self.config).finish()
-    }
-}
-
-impl<R> fmt::Debug for Config<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("policy", &self.policy)
-            .field("handoff_timeout", &self.handoff_timeout)
-            .field("decision_timeout", &self.decision_timeout)
-            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The handshake as a tower middleware on hyper's upgrades.
 
+mod config;
 mod future;
 mod handoff;
 mod layer;

@@ -7,7 +7,7 @@
 mod traced {
     use std::fmt;
 
-    use http::{HeaderMap, StatusCode, Uri};
+    use http::{HeaderMap, StatusCode, Uri, header::ORIGIN};
     use tracing::Instrument;
 
     use super::super::upgrade_error::UpgradeError;
@@ -31,7 +31,7 @@ mod traced {
     }
 
     pub(in super::super) fn refused(rejection: &Rejection, uri: &Uri, headers: &HeaderMap) {
-        let origin = Origin::from_headers(headers).ok().flatten();
+        let origin = headers.get(ORIGIN).and_then(|line| line.to_str().ok()?.parse::<Origin>().ok());
         let origin = origin.as_ref().map(Origin::as_str);
         let path = Escaped(uri.path());
         match rejection.kind() {
@@ -40,7 +40,10 @@ mod traced {
                 "handshake refused; origins of your own that are served under another host, as behind a proxy that \
                  rewrites `Host`, have to be listed",
             ),
-            _ if rejection.status().is_server_error() => {
+            RejectionKind::DecisionTimedOut | RejectionKind::ExtendedConnectUnsupported => {
+                tracing::warn!(target: TARGET, reason = %rejection, %path, origin, "handshake refused");
+            }
+            RejectionKind::UpgradeUnsupported => {
                 tracing::error!(target: TARGET, reason = %rejection, %path, origin, "handshake refused");
             }
             _ => tracing::info!(target: TARGET, reason = %rejection, %path, origin, "handshake refused"),

@@ -15,6 +15,7 @@ use crate::handshake::{Rejection, grammar::lists};
 )]
 pub trait EmptyBody: Default {}
 
+#[diagnostic::do_not_recommend]
 impl<B: Default> EmptyBody for B {}
 
 /// Writes the answer to a [`Rejection`].
@@ -22,8 +23,9 @@ impl<B: Default> EmptyBody for B {}
 /// It is implemented by functions from `&Rejection` to a response, and by [`DefaultRejectionResponse`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot write a refusal with the body `{B}`",
-    note = "the default refusal needs a body that is `From<&'static str>`: for others, give `WsHandshakeLayer` a \
-            `rejection_response`"
+    note = "if a layer inside `WsHandshakeLayer` has changed the body, as `TraceLayer` does, put that layer outside or map \
+            its body; if the body is your own, give `WsHandshakeLayer` a `rejection_response`: the default refusal needs \
+            a body that is `From<&'static str>`"
 )]
 pub trait RejectionResponse<B> {
     /// The answer. The layer adds the fields that the refusal owes, and replaces a status below 400.
@@ -67,7 +69,9 @@ pub(super) fn refuse<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejecti
 /// a proxy in front never saw as one.
 pub(super) fn leave<B>(response: &mut Response<B>) {
     // RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection".
-    if !lists(response.headers().get_all(CONNECTION), "close") {
+    // hyper does not read a line that is no visible ASCII.
+    let closes = |line: &HeaderValue| line.to_str().is_ok() && lists(line, "close");
+    if !response.headers().get_all(CONNECTION).iter().any(closes) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -7,17 +7,14 @@ use std::{
 };
 
 use http::{Request, Response};
-use hyper::upgrade::OnUpgrade;
 use tower_service::Service;
 
 use super::{
+    config::Config,
     future::ResponseFuture,
-    handoff::Handoff,
-    layer::Config,
-    observe,
-    response::{EmptyBody, RejectionResponse, refuse},
+    response::{EmptyBody, RejectionResponse},
 };
-use crate::handshake::{ClientHandshake, Rejection, RejectionKind, ServerHandshake};
+use crate::handshake::ClientHandshake;
 
 /// The service of a [`WsHandshakeLayer`](crate::WsHandshakeLayer).
 pub struct WsHandshake<S, R> {
@@ -44,10 +41,6 @@ impl<S, R> WsHandshake<S, R> {
     pub fn into_inner(self) -> S {
         self.inner
     }
-
-    pub(super) fn config(&self) -> &Config<R> {
-        &self.config
-    }
 }
 
 impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for WsHandshake<S, R>
@@ -69,57 +62,20 @@ where
         let client = match ClientHandshake::from_request(&request) {
             Ok(Some(client)) => client,
             Ok(None) => return ResponseFuture::passing(self.inner.call(request)),
-            Err(rejection) => return self.refuse(&request, rejection),
+            Err(rejection) => return ResponseFuture::refused(&self.config, rejection, &request),
         };
         let (parts, body) = request.into_parts();
         let deciding = self.config.policy.decide(&client, &parts);
         let request = Request::from_parts(parts, body);
         match deciding.into_ready() {
-            Ok(decision) => self.apply(decision, request),
+            Ok(decision) => ResponseFuture::decided(&self.config, decision, &mut self.inner, request),
             Err(deciding) => {
                 // The service that was polled ready is the one to be called; its clone has yet to become so.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::deciding(deciding, Self::new(ready, Arc::clone(&self.config)), request)
+                ResponseFuture::deciding(Arc::clone(&self.config), deciding, ready, request)
             }
         }
-    }
-}
-
-impl<S, R> WsHandshake<S, R> {
-    /// Hands an approved handshake to the inner service, which has to be ready, and keeps a refused one from it.
-    pub(super) fn apply<ReqBody, ResBody>(
-        &mut self, decision: Result<ServerHandshake, Rejection>, mut request: Request<ReqBody>,
-    ) -> ResponseFuture<S, ReqBody, R>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-        R: RejectionResponse<ResBody>,
-    {
-        let server = match decision {
-            Ok(server) => server,
-            Err(rejection) => return self.refuse(&request, rejection),
-        };
-        // It stays in the request too, so that the extractors of others work behind this layer.
-        let Some(on_upgrade) = request.extensions().get::<OnUpgrade>().cloned() else {
-            let rejection = Rejection::new(RejectionKind::UpgradeUnsupported, request.version());
-            return self.refuse(&request, rejection);
-        };
-        observe::approved(&server, request.uri());
-        let subprotocols = self.config.policy.known_subprotocols().cloned();
-        let timeout = self.config.handoff_timeout;
-        let (handoff, nested) = Handoff::offer(server, subprotocols, timeout, on_upgrade, request.extensions_mut());
-        ResponseFuture::approved(self.inner.call(request), handoff, nested)
-    }
-
-    fn refuse<ReqBody, ResBody>(
-        &self, request: &Request<ReqBody>, rejection: Rejection,
-    ) -> ResponseFuture<S, ReqBody, R>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-        R: RejectionResponse<ResBody>,
-    {
-        observe::refused(&rejection, request.uri(), request.headers());
-        ResponseFuture::refused(refuse(&self.config.respond, rejection))
     }
 }
 

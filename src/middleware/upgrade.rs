@@ -118,7 +118,7 @@ impl WsUpgrade {
         Ok(())
     }
 
-    /// Fields to be sent with the acceptance: each is appended, so that two `Set-Cookie` are two.
+    /// Fields to be sent with the acceptance: each line of them is appended to it, so that two `Set-Cookie` are two.
     ///
     /// `Connection`, `Upgrade`, `Content-Length`, `Transfer-Encoding` and all of `Sec-WebSocket-*` are the handshake's
     /// own and are left out. They are not sent with any other answer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     config_error::ConfigError,
-    host_pattern::{HostPattern, PortPattern},
+    host_pattern::{HostPattern, PortPattern, check_entry},
 };
 use crate::handshake::{Authority, authority::Host};
 
@@ -16,10 +16,10 @@ use crate::handshake::{Authority, authority::Host};
 /// server is known: that is what this list checks, for handshakes only.
 ///
 /// ```
-/// use ws_handshake::{AllowHost, WsHandshakeLayer};
+/// use ws_handshake::{AllowHost, Policy};
 ///
-/// let layer = WsHandshakeLayer::new().allow_hosts(AllowHost::list(["chat.example.com", "*.internal.example"])?);
-/// let local = WsHandshakeLayer::new().allow_hosts(AllowHost::loopback());
+/// let policy = Policy::new().allow_hosts(AllowHost::list(["chat.example.com", "*.internal.example"])?);
+/// let local = Policy::new().allow_hosts(AllowHost::loopback());
 /// # Ok::<_, ws_handshake::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -39,7 +39,8 @@ struct Hosts {
 impl AllowHost {
     /// Admits the hosts listed: `name[:port]`, `*.name[:port]` for the names below it, or an IP address.
     ///
-    /// Without a port any port is admitted, for rebinding is about names.
+    /// Without a port any port is admitted, for rebinding is about names. A port listed is compared with the one that the
+    /// request names, and most requests name none. Behind a proxy that rewrites `Host`, list what it writes.
     ///
     /// # Errors
     ///
@@ -51,6 +52,7 @@ impl AllowHost {
         let mut list = Hosts::default();
         for value in hosts {
             let value = value.as_ref();
+            check_entry(value)?;
             if value.contains("://") {
                 return Err(ConfigError::new(value, "is an origin: write the host alone, without its scheme"));
             }
@@ -71,7 +73,7 @@ impl AllowHost {
         if self.loopback && is_loopback(authority.as_host()) {
             return true;
         }
-        let name = authority.as_host().canonical(authority.host());
+        let name = authority.canonical_host();
         let lists = |map: &HashMap<String, Vec<PortPattern>>, host: &str| {
             map.get(host).is_some_and(|ports| ports.iter().any(|port| port.admits(authority.port())))
         };
@@ -89,12 +91,11 @@ impl PortPattern {
     }
 }
 
-fn is_loopback(host: Host<&str>) -> bool {
+fn is_loopback(host: Host<&[u8]>) -> bool {
     match host {
         Host::Name(name) => {
             // RFC 6761 §6.3: `localhost` and the names below it never leave the machine.
-            let top = name.rsplit_once('.').map_or(name, |(_, top)| top);
-            top.eq_ignore_ascii_case("localhost")
+            name.rsplit(|byte| *byte == b'.').next().is_some_and(|top| top.eq_ignore_ascii_case(b"localhost"))
         }
         Host::V4(address) => address.is_loopback(),
         Host::V6(address) => address.is_loopback(),
@@ -171,9 +172,21 @@ mod tests {
 
     #[test]
     fn mistakes_say_how_to_write_it_right() {
-        for wrong in
-            ["", "*", "*.com", "https://a.com", "a.com/", "a..com", "127.1", "[::1", "a.com:99999", "u@a.com", "ä.com"]
-        {
+        for wrong in [
+            "",
+            "*",
+            "*.com",
+            "a.com,b.com",
+            "a.com ",
+            "https://a.com",
+            "a.com/",
+            "a..com",
+            "127.1",
+            "[::1",
+            "a.com:99999",
+            "u@a.com",
+            "ä.com",
+        ] {
             let error = AllowHost::list([wrong]).unwrap_err();
             assert_eq!(error.value(), wrong);
         }

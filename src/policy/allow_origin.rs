@@ -5,7 +5,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 use http::request::Parts;
 
 use super::{config_error::ConfigError, origin_list::OriginList};
-use crate::handshake::{ClientHandshake, Origin, origin::default_port};
+use crate::handshake::{ClientHandshake, Origin};
 
 /// The pages that may open a socket, by their origin.
 ///
@@ -15,9 +15,9 @@ use crate::handshake::{ClientHandshake, Origin, origin::default_port};
 /// [`same_origin`](Self::same_origin).
 ///
 /// ```
-/// use ws_handshake::{AllowOrigin, WsHandshakeLayer};
+/// use ws_handshake::{AllowOrigin, Policy};
 ///
-/// let layer = WsHandshakeLayer::new().allow_origin(
+/// let policy = Policy::new().allow_origin(
 ///     AllowOrigin::same_origin().or(AllowOrigin::list(["https://app.example.com", "https://*.example.com"])?),
 /// );
 /// # Ok::<_, ws_handshake::ConfigError>(())
@@ -31,9 +31,12 @@ enum Rule {
     SameOrigin,
     Any,
     List(OriginList),
-    Predicate(Arc<dyn Fn(&Origin, &Parts) -> bool + Send + Sync>),
-    AsyncPredicate(Arc<dyn Fn(Origin, &Parts) -> Answer + Send + Sync>),
+    Predicate(Arc<Predicate>),
+    AsyncPredicate(Arc<AsyncPredicate>),
 }
+
+type Predicate = dyn Fn(&Origin, &Parts) -> bool + Send + Sync;
+type AsyncPredicate = dyn Fn(Origin, &Parts) -> Answer + Send + Sync;
 
 /// What an asynchronous predicate will say.
 pub(super) type Answer = Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -94,7 +97,7 @@ impl AllowOrigin {
     /// Admits the origins for which the future of `predicate` says so.
     ///
     /// It is asked only where every other rule of the policy has been kept, and once no synchronous rule admits the
-    /// origin. The layer gives it its [`decision_timeout`](crate::WsHandshakeLayer::decision_timeout).
+    /// origin. The layer gives it its `decision_timeout`.
     ///
     /// ```
     /// use ws_handshake::AllowOrigin;
@@ -127,6 +130,7 @@ impl AllowOrigin {
         !self.0.iter().any(|rule| matches!(rule, Rule::Any))
     }
 
+    #[inline]
     pub(super) fn judge(&self, origin: &Origin, client: &ClientHandshake, parts: &Parts) -> Judgement {
         let allowed = self.0.iter().any(|rule| match rule {
             Rule::SameOrigin => is_same_origin(origin, client) && !is_cross_site(parts),
@@ -164,14 +168,11 @@ pub(super) fn is_cross_site(parts: &Parts) -> bool {
 }
 
 fn is_same_origin(origin: &Origin, client: &ClientHandshake) -> bool {
-    let (Some(host), Some(scheme)) = (origin.as_host(), origin.scheme()) else {
-        return false;
-    };
     // Only http and https pages are served from the host they are named after.
-    let Some(default) = default_port(scheme) else {
+    let (Some(host), Some(default)) = (origin.as_host(), origin.default_port()) else {
         return false;
     };
-    let downgraded = client.over_https() && scheme == "http";
+    let downgraded = client.over_https() && origin.scheme_bytes() == Some(b"http");
     let authority = client.authority();
     !downgraded && host == authority.as_host() && origin.port() == authority.port().or(Some(default))
 }

@@ -11,18 +11,27 @@ use http::request::Parts;
 use super::{
     allow_host::AllowHost,
     allow_origin::{AllowOrigin, Answer, Judgement, is_cross_site},
-    subprotocols::Subprotocols,
+    subprotocols::{Selection, Subprotocols},
 };
 use crate::handshake::{
-    ClientHandshake, OfferedSubprotocols, Origin, Rejection, RejectionKind, ReportedRejection, ServerHandshake,
-    extension,
+    ClientHandshake, OfferedSubprotocols, Rejection, RejectionKind, ReportedRejection, ServerHandshake,
 };
 
 /// What this server is willing to accept.
 ///
 /// The default admits pages of the same origin and clients that are no browsers, on any host, and selects no
-/// subprotocol. [`WsHandshakeLayer`](crate::WsHandshakeLayer) has the same knobs; this type is for servers without tower,
+/// subprotocol. The `WsHandshakeLayer` has the same knobs; this type is for servers without tower,
 /// and for sharing one policy between layers.
+///
+/// ```
+/// use ws_handshake::{AllowHost, AllowOrigin, Policy, Subprotocols};
+///
+/// let policy = Policy::new()
+///     .allow_origin(AllowOrigin::list(["https://app.example.com"])?)
+///     .allow_hosts(AllowHost::list(["api.example.com"])?)
+///     .subprotocols(Subprotocols::new(["v1.chat"])?);
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Policy {
@@ -76,8 +85,9 @@ impl Policy {
 
     /// Decides a handshake whose request has the head `parts`.
     ///
-    /// The rules are checked in the order of [`RejectionKind`]. What comes back is ready at once, unless only an
-    /// [`AllowOrigin::async_predicate`] can tell.
+    /// The rules are checked in the order of [`RejectionKind`], and asynchronous predicates once all of them are kept.
+    /// What comes back is ready at once, unless only an [`AllowOrigin::async_predicate`] can tell.
+    #[inline]
     pub fn decide(&self, client: &ClientHandshake, parts: &Parts) -> Deciding {
         let reject = |kind| Rejection::new(kind, client.version());
         Deciding(match self.check(client, parts) {
@@ -105,27 +115,25 @@ impl Policy {
         if self.allow_hosts.as_ref().is_some_and(|hosts| !hosts.allows(client.authority())) {
             refuse(RejectionKind::HostNotAllowed)?;
         }
-        let origin = Origin::from_headers(&parts.headers);
-        let answers = match self.judge(&origin, client, parts) {
+        let answers = match self.judge(client, parts) {
             Ok(answers) => answers,
             Err(kind) => {
                 refuse(kind)?;
                 Vec::new()
             }
         };
-        let offered = OfferedSubprotocols::from_headers(&parts.headers)?;
-        extension::check(&parts.headers)?;
-        let subprotocol = match &self.subprotocols {
-            None => None,
-            Some(known) => {
-                let selected = known.select(&offered);
-                if selected.is_none() && known.is_required() {
-                    return Err(RejectionKind::SubprotocolNotShared);
+        let mut selection = self.subprotocols.as_ref().map(Subprotocols::select);
+        let offered = match client.subprotocols() {
+            None => OfferedSubprotocols::default(),
+            Some(field) => OfferedSubprotocols::from_field(field.clone(), |name| {
+                if let Some(selection) = &mut selection {
+                    selection.consider(name);
                 }
-                selected
-            }
+            })?,
         };
-        let mut server = ServerHandshake::new(client, origin.ok().flatten(), offered, subprotocol);
+        client.extensions()?;
+        let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
+        let mut server = ServerHandshake::new(client, offered, subprotocol);
         if let Some(kind) = reported {
             server.report(ReportedRejection::new(Rejection::new(kind, client.version())));
         }
@@ -134,12 +142,10 @@ impl Policy {
 
     /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for certain sites
     /// SHOULD verify the |Origin| field is an origin they expect".
-    fn judge(
-        &self, origin: &Result<Option<Origin>, RejectionKind>, client: &ClientHandshake, parts: &Parts,
-    ) -> Result<Vec<Answer>, RejectionKind> {
+    fn judge(&self, client: &ClientHandshake, parts: &Parts) -> Result<Vec<Answer>, RejectionKind> {
         let looks = self.allow_origin.looks();
-        match origin {
-            Err(kind) if looks || self.require_origin => Err(*kind),
+        match client.origin() {
+            Err(kind) if looks || self.require_origin => Err(kind),
             Ok(None) if self.require_origin => Err(RejectionKind::OriginMissing),
             Ok(None) if looks && is_cross_site(parts) => Err(RejectionKind::SiteNotAllowed),
             Ok(Some(origin)) => match self.allow_origin.judge(origin, client, parts) {
@@ -183,6 +189,8 @@ impl Deciding {
     /// # Errors
     ///
     /// This future again, where an asynchronous predicate has to be awaited.
+    #[expect(clippy::result_large_err, reason = "it is this future again, not an error to be passed up")]
+    #[inline]
     pub fn into_ready(self) -> Result<Result<ServerHandshake, Rejection>, Self> {
         match self.0 {
             State::Ready(decision) => Ok(decision),

@@ -1,7 +1,7 @@
 //! The host and port of a pattern, for origins and hosts alike.
 
 use super::config_error::ConfigError;
-use crate::handshake::authority::{self, Host, is_label, is_number, parse_port};
+use crate::handshake::authority::{HostPort, is_number, parse_port};
 
 /// `host[:port]`, where the host may begin with `*.` and the port may be `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,17 @@ pub(super) enum PortPattern {
     Absent,
     Any,
     Exactly(u16),
+}
+
+/// Refuses what is no single entry, whatever else it is.
+pub(super) fn check_entry(value: &str) -> Result<(), ConfigError> {
+    if value.contains([',', ';']) {
+        return Err(ConfigError::new(value, "is more than one entry: list each by itself"));
+    }
+    if value.trim() != value {
+        return Err(ConfigError::new(value, format!("has whitespace around it: write `{}`", value.trim())));
+    }
+    Ok(())
 }
 
 impl HostPattern {
@@ -41,30 +52,32 @@ impl HostPattern {
             Some(below) => (below, true),
             None => (text, false),
         };
-        let (host, port) = authority::split_port(text)
-            .ok_or_else(|| error("is no host: write an IPv6 address in brackets, and the port behind them"))?;
-        let port = match port {
-            None => PortPattern::Absent,
-            Some("*") => PortPattern::Any,
-            Some(digits) => PortPattern::Exactly(
-                parse_port(digits)
-                    .ok_or_else(|| error("has no valid port: write 0 to 65535 without leading zeros, or `*`"))?,
-            ),
+        let (text, any_port) = match text.strip_suffix(":*") {
+            Some(host) => (host, true),
+            None => (text, false),
         };
         if wildcard {
-            check_wildcard(host).map_err(error)?;
+            check_wildcard(text).map_err(error)?;
         }
-        let host = Host::parse(host).ok_or_else(|| error(fault(host)))?.to_string();
+        let parsed = HostPort::parse(text.as_bytes()).filter(|parsed| !(any_port && parsed.port.is_some()));
+        let parsed = parsed.ok_or_else(|| error(fault(text)))?;
+        let host = parsed.host.with_name(&text.as_bytes()[..parsed.host_length.into()]).to_string();
+        let port = match parsed.port {
+            _ if any_port => PortPattern::Any,
+            Some(port) => PortPattern::Exactly(port),
+            None => PortPattern::Absent,
+        };
         Ok(Self { host, wildcard, port })
     }
 }
 
 fn check_wildcard(below: &str) -> Result<(), &'static str> {
-    let last = below.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    if below.starts_with('[') || !last.is_empty() && is_number(last) {
+    let name = host_part(below).trim_end_matches('.');
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if below.starts_with('[') || !last.is_empty() && is_number(last.as_bytes()) {
         return Err("can never match: an address has no names below it: write the address itself");
     }
-    if last == below.trim_end_matches('.') && !last.is_empty() && !last.eq_ignore_ascii_case("localhost") {
+    if last == name && !last.is_empty() && !last.eq_ignore_ascii_case("localhost") {
         return Err(
             "means too much: it admits a whole top-level domain: name at least two labels, as in `*.example.com`",
         );
@@ -72,23 +85,35 @@ fn check_wildcard(below: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Why `host` is none, for somebody who meant one.
-fn fault(host: &str) -> &'static str {
+/// What is wrong with `text`, which is no `host[:port]`, for somebody who meant one.
+fn fault(text: &str) -> &'static str {
+    let host = host_part(text);
+    let port = text[host.len()..].strip_prefix(':');
     let labels = host.strip_suffix('.').unwrap_or(host);
     let last = labels.rsplit('.').next().unwrap_or_default();
-    if host.is_empty() {
+    if host.starts_with('[') && (!host.ends_with(']') || HostPort::parse(host.as_bytes()).is_none()) {
+        "is no IPv6 address: write it in brackets, as in `[2001:db8::1]`, without a zone"
+    } else if text.matches(':').count() > 1 && !host.starts_with('[') {
+        "has no valid port, or is no IPv6 address: write one port of 0 to 65535, and an address in brackets"
+    } else if port.is_some_and(|port| parse_port(port.as_bytes()).is_none()) {
+        "has no valid port: write 0 to 65535 without leading zeros, or `*`"
+    } else if host.is_empty() {
         "names no host: write one, as in `example.com`"
     } else if host == "*" {
         "means too much: name hosts, with `*.` before a domain for all names below it"
     } else if host.contains('*') {
         "can never match: a `*` stands alone before the first dot, as in `*.example.com`"
-    } else if host.starts_with('[') {
-        "is no IPv6 address: write it as in `[2001:db8::1]`, without a zone"
     } else if labels.split('.').any(str::is_empty) {
         "can never match: a name has no empty labels: take the stray dot out"
-    } else if labels.split('.').all(is_label) && is_number(last) {
+    } else if is_number(last.as_bytes()) {
         "can never match: browsers send an IPv4 address as four decimal numbers: write it as in `127.0.0.1`"
     } else {
         "is no host: write letters, digits, hyphens and dots, and at most 253 of them"
     }
+}
+
+/// What stands before the port.
+fn host_part(text: &str) -> &str {
+    let end = if text.starts_with('[') { text.find(']').map(|end| end + 1) } else { text.find(':') };
+    &text[..end.unwrap_or(text.len())]
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::Arc,
 };
 
@@ -21,10 +22,10 @@ use crate::handshake::{Origin, authority::Host};
 /// wildcards by walking the labels of the origin's host.
 ///
 /// ```
-/// use ws_handshake::{OriginList, WsHandshakeLayer};
+/// use ws_handshake::{OriginList, Policy};
 ///
 /// let origins = OriginList::new(["https://app.example.com"])?;
-/// let layer = WsHandshakeLayer::new().allow_origin(origins.clone());
+/// let policy = Policy::new().allow_origin(origins.clone());
 ///
 /// // Later, while serving:
 /// origins.replace(["https://app.example.com", "https://*.partner.example"])?;
@@ -69,17 +70,18 @@ impl OriginList {
 
 /// The patterns, each under the part of an origin's text that it fixes.
 ///
-/// An origin is found by slices of its own canonical text, so that no key is ever built for a look-up.
+/// An origin is found by slices of its own canonical text, so that no key is ever built for a look-up. The hasher is the
+/// standard library's: where tenants register their domains, keys are not the operator's alone.
 #[derive(Debug, Default)]
 struct Table {
     /// `scheme://host[:port]`, or `null`.
-    exact: HashSet<Box<str>>,
+    exact: HashSet<Box<[u8]>>,
     /// `scheme://host`, on any port.
-    any_port: HashSet<Box<str>>,
+    any_port: HashSet<Box<[u8]>>,
     /// The schemes for the names below `host[:port]`.
-    below: HashMap<Box<str>, Vec<String>>,
+    below: HashMap<Box<[u8]>, Vec<String>>,
     /// The schemes for the names below `host`, on any port.
-    below_any_port: HashMap<Box<str>, Vec<String>>,
+    below_any_port: HashMap<Box<[u8]>, Vec<String>>,
 }
 
 impl Table {
@@ -97,7 +99,7 @@ impl Table {
     fn insert(&mut self, OriginPattern(pattern): &OriginPattern) {
         let (scheme, host) = match pattern {
             Pattern::Text(text) => {
-                self.exact.insert(text.as_str().into());
+                self.exact.insert(text.as_bytes().into());
                 return;
             }
             Pattern::Tuple { scheme, host } => (scheme, host),
@@ -109,40 +111,39 @@ impl Table {
         };
         if host.wildcard {
             let map = if any_port { &mut self.below_any_port } else { &mut self.below };
-            let schemes = map.entry(end.into()).or_default();
+            let schemes = map.entry(end.into_bytes().into()).or_default();
             if !schemes.contains(scheme) {
                 schemes.push(scheme.clone());
             }
         } else {
             let set = if any_port { &mut self.any_port } else { &mut self.exact };
-            set.insert(format!("{scheme}://{end}").into());
+            set.insert(format!("{scheme}://{end}").into_bytes().into());
         }
     }
 
     fn contains(&self, origin: &Origin) -> bool {
-        let text = origin.as_str();
+        let text = origin.as_bytes();
         if self.exact.contains(text) {
             return true;
         }
         let Some(host) = origin.host_span() else {
             return false;
         };
-        self.any_port.contains(&text[..host.end]) || self.contains_above(origin, text, host.start, host.end)
+        self.any_port.contains(&text[..host.end]) || self.lists_names_above(origin, text, &host)
     }
 
     /// Walks the names above the origin's host, from the nearest up.
-    fn contains_above(&self, origin: &Origin, text: &str, start: usize, end: usize) -> bool {
+    fn lists_names_above(&self, origin: &Origin, text: &[u8], host: &Range<usize>) -> bool {
         let wildcards = !self.below.is_empty() || !self.below_any_port.is_empty();
         if !wildcards || !matches!(origin.as_host(), Some(Host::Name(_))) {
             return false;
         }
-        let lists = |map: &HashMap<Box<str>, Vec<String>>, name: &str| {
+        let lists = |map: &HashMap<Box<[u8]>, Vec<String>>, name: &[u8]| {
             map.get(name).is_some_and(|schemes| schemes.iter().any(|scheme| origin.scheme() == Some(scheme)))
         };
-        text[start..end].match_indices('.').any(|(dot, _)| {
-            let above = start + dot + 1;
-            lists(&self.below, &text[above..]) || lists(&self.below_any_port, &text[above..end])
-        })
+        host.clone()
+            .filter(|at| text[*at] == b'.')
+            .any(|dot| lists(&self.below, &text[dot + 1..]) || lists(&self.below_any_port, &text[dot + 1..host.end]))
     }
 }
 

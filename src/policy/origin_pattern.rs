@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{
     config_error::ConfigError,
-    host_pattern::{HostPattern, PortPattern},
+    host_pattern::{HostPattern, PortPattern, check_entry},
 };
 use crate::handshake::{
     Origin,
@@ -50,7 +50,7 @@ impl OriginPattern {
         };
         let port = match host.port {
             PortPattern::Any => true,
-            PortPattern::Absent => origin.port() == default_port(scheme),
+            PortPattern::Absent => origin.port() == default_port(scheme.as_bytes()),
             PortPattern::Exactly(port) => origin.port() == Some(port),
         };
         port && origin.scheme() == Some(scheme)
@@ -59,7 +59,7 @@ impl OriginPattern {
 }
 
 impl HostPattern {
-    fn matches(&self, name: &str, host: Option<Host<&str>>) -> bool {
+    fn matches(&self, name: &str, host: Option<Host<&[u8]>>) -> bool {
         if !self.wildcard {
             return name == self.host;
         }
@@ -73,6 +73,7 @@ impl FromStr for OriginPattern {
 
     fn from_str(value: &str) -> Result<Self, ConfigError> {
         let error = |message: &str| ConfigError::new(value, message);
+        check_entry(value)?;
         if value == "null" || value.eq_ignore_ascii_case("file://") {
             return Ok(Self(Pattern::Text(value.to_ascii_lowercase())));
         }
@@ -82,7 +83,7 @@ impl FromStr for OriginPattern {
         let Some((scheme, rest)) = value.split_once("://") else {
             return Err(error("has no scheme: write it before the host, as in `https://example.com`"));
         };
-        if !is_scheme(scheme) {
+        if !is_scheme(scheme.as_bytes()) {
             return Err(error(
                 "has no valid scheme: write one without spaces or wildcards, as in `https://example.com`",
             ));
@@ -90,13 +91,14 @@ impl FromStr for OriginPattern {
         let scheme = scheme.to_ascii_lowercase();
         if matches!(scheme.as_str(), "ws" | "wss") {
             let right = if scheme == "ws" { "http" } else { "https" };
+            let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
             return Err(error(&format!(
                 "can never match: an origin is that of a page, not of its socket: write `{right}://{rest}`"
             )));
         }
         let mut host = HostPattern::parse(value, rest)?;
         if let PortPattern::Exactly(port) = host.port
-            && Some(port) == default_port(&scheme)
+            && Some(port) == default_port(scheme.as_bytes())
         {
             host.port = PortPattern::Absent;
         }
@@ -136,7 +138,10 @@ mod tests {
             ("example.com", "write it before the host, as in `https://example.com`"),
             ("//example.com", "write it before the host"),
             ("*://example.com", "write one without spaces or wildcards"),
-            (" https://example.com", "write one without spaces or wildcards"),
+            (" https://example.com", "has whitespace around it: write `https://example.com`"),
+            ("https://example.com\n", "has whitespace around it: write `https://example.com`"),
+            ("https://a.com,https://b.com", "list each by itself"),
+            ("ws://example.com/ws?x", "write `http://example.com`"),
             ("ws://example.com", "write `http://example.com`"),
             ("WSS://example.com:1", "write `https://example.com:1`"),
             ("https://b\u{fc}cher.example", "write it as `xn--...`"),
@@ -160,9 +165,9 @@ mod tests {
             ("https://256.0.0.1", "write it as in `127.0.0.1`"),
             ("https://[fe80::1%25eth0]", "no zone after an address"),
             ("https://%61.com", "no escapes"),
-            ("https://[::1", "write an IPv6 address in brackets"),
-            ("https://::1", "has no valid port"),
-            ("https://[1::2::3]", "write it as in `[2001:db8::1]`"),
+            ("https://[::1", "write it in brackets"),
+            ("https://::1", "an address in brackets"),
+            ("https://[1::2::3]", "as in `[2001:db8::1]`"),
             ("https://a..com", "take the stray dot out"),
             ("https://.a.com", "take the stray dot out"),
             ("https://a.com..", "take the stray dot out"),
@@ -171,6 +176,7 @@ mod tests {
             ("https://a.com:", "write 0 to 65535"),
             ("https://a.com:080", "without leading zeros"),
             ("https://a.com:8*", "write 0 to 65535"),
+            ("https://[::1]x", "is no host"),
             ("NULL", "has no scheme"),
         ];
         for (value, advice) in rows {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::config_error::ConfigError;
-use crate::handshake::{OfferedSubprotocols, grammar::is_token};
+use crate::handshake::{RejectionKind, grammar::is_token};
 
 /// The subprotocols that a server speaks, the most preferred first.
 ///
@@ -13,9 +13,9 @@ use crate::handshake::{OfferedSubprotocols, grammar::is_token};
 /// without one, which browsers then take for a failure if they offered some.
 ///
 /// ```
-/// use ws_handshake::{Subprotocols, WsHandshakeLayer};
+/// use ws_handshake::{Policy, Subprotocols};
 ///
-/// let layer = WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?.required());
+/// let policy = Policy::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?.required());
 /// # Ok::<_, ws_handshake::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -50,10 +50,7 @@ impl Subprotocols {
             list.push(value);
         }
         if list.is_empty() {
-            return Err(ConfigError::new(
-                "",
-                "is a list without subprotocols: name at least one, or leave the list out",
-            ));
+            return Err(ConfigError::new("[]", "has no subprotocols: name at least one, or leave the list out"));
         }
         Ok(Self { names: list.into(), prefer_client: false, required: false })
     }
@@ -70,22 +67,43 @@ impl Subprotocols {
         self
     }
 
-    pub(super) fn is_required(&self) -> bool {
-        self.required
-    }
-
     /// Whether this server speaks `name`.
     #[cfg(feature = "tower")]
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }
 
-    /// The first name in common, by the preference configured.
-    pub(super) fn select(&self, offered: &OfferedSubprotocols) -> Option<HeaderValue> {
-        let known = |name: &str| self.names.iter().position(|known| known == name);
-        let mut positions = offered.iter().filter_map(known);
-        let first = if self.prefer_client { positions.next() } else { positions.min() };
-        first.map(|at| self.names[at].clone())
+    /// A selection among the names that a client offers.
+    pub(super) fn select(&self) -> Selection<'_> {
+        Selection { known: self, first: None }
+    }
+}
+
+/// The first name in common so far, by the preference configured.
+pub(super) struct Selection<'a> {
+    known: &'a Subprotocols,
+    first: Option<usize>,
+}
+
+impl Selection<'_> {
+    /// Considers the next name of the client's.
+    pub(super) fn consider(&mut self, name: &[u8]) {
+        if self.known.prefer_client && self.first.is_some() {
+            return;
+        }
+        // Only a name before the one selected is preferred to it.
+        let end = self.first.unwrap_or(self.known.names.len());
+        let better = self.known.names[..end].iter().position(|known| known.as_bytes() == name);
+        self.first = better.or(self.first);
+    }
+
+    /// What is selected, unless nothing is and the server insists.
+    pub(super) fn finish(self) -> Result<Option<HeaderValue>, RejectionKind> {
+        match self.first {
+            Some(at) => Ok(Some(self.known.names[at].clone())),
+            None if self.known.required => Err(RejectionKind::SubprotocolNotShared),
+            None => Ok(None),
+        }
     }
 }
 

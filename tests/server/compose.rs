@@ -140,6 +140,66 @@ async fn the_outermost_layer_opens_the_gate() {
 }
 
 #[tokio::test]
+async fn a_handshake_taken_between_two_layers_opens_no_second_gate() {
+    // Somebody looks at the handshake between the layers, lets the request on, and answers 401.
+    let peek = from_fn(async |mut request: Request, next: Next| {
+        drop(WsUpgrade::from_request(&mut request).unwrap());
+        let inner = next.run(request).await;
+        (http::StatusCode::UNAUTHORIZED, inner.status().to_string())
+    });
+    let app = both().layer(WsHandshakeLayer::new()).layer(peek).layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+    for path in ["/straight", "/callback"] {
+        let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
+        assert_eq!((head.status, head.get("connection")), (401, Some("close")), "{path}");
+        assert_eq!(client.rest().await, b"500 Internal Server Error", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_in_after_its_answer_is_told_so() {
+    // A detached request: its client is answered, or gone, before the inner layer has seen it.
+    for answered in [true, false] {
+        let (report, mut events) = events();
+        let arrived = report.clone();
+        let detach = from_fn(move |request: Request, next: Next| {
+            let report = arrived.clone();
+            async move {
+                report.say("arrived");
+                let detached = tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    next.run(request).await
+                });
+                if answered { http::StatusCode::UNAUTHORIZED.into_response() } else { detached.await.unwrap() }
+            }
+        });
+        let straight =
+            async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
+        let callback = async |State(report): State<Report>, ws: WsUpgrade| {
+            let failed = report.clone();
+            let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
+            ws.on_upgrade(async move |_| report.say("stream"))
+        };
+        let app = Router::new()
+            .route("/straight", any(straight))
+            .route("/callback", any(callback))
+            .layer(WsHandshakeLayer::new())
+            .layer(detach)
+            .layer(WsHandshakeLayer::new())
+            .with_state(report);
+        let address = serve(app).await;
+        for path in ["/straight", "/callback"] {
+            let mut client = Client::connect(address).await;
+            client.send(&Handshake::valid().to(path).bytes()).await;
+            assert_eq!(events.next().await, "arrived");
+            let error = if answered { "Some(NotAnswered)" } else { "Some(ClientGone)" };
+            drop(client);
+            assert_eq!(events.next().await, error, "{path}, answered: {answered}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn three_layers_deep_and_reports_are_kept() {
     let app = both()
         .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()))

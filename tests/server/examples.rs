@@ -1,7 +1,6 @@
 //! The examples, run as a newcomer runs them.
 
 use std::{
-    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -27,7 +26,7 @@ struct Example {
 
 async fn run(name: &str, arguments: &[&str]) -> Example {
     // Cargo builds the examples beside the tests.
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     let mut command = Command::new(path.join("examples").join(name));
@@ -87,6 +86,7 @@ async fn origins_are_reloaded_while_serving() {
         ("a new list", "https://two.com\n", "https://two.com", "https://one.com"),
         ("a list with a mistake", "https://three.com/\n", "https://two.com", "https://three.com"),
         ("a list that may be half written", "https://three.com", "https://two.com", "https://three.com"),
+        ("a list that may have been cut off for writing", "", "https://two.com", "https://three.com"),
         ("a list mended", "https://three.com\n", "https://three.com", "https://two.com"),
     ];
     for (name, list, admitted, refused) in rows {

@@ -148,6 +148,35 @@ async fn an_acceptance_in_another_task_is_answered_while_the_handler_works() {
     assert_eq!((events.next().await.as_str(), events.next().await.as_str()), ("stream", "handler goes on"));
 }
 
+/// One task polls the layer first and the acceptance then.
+#[tokio::test]
+async fn an_acceptance_beside_the_layer_is_answered_at_once() {
+    use std::sync::{Arc, Mutex};
+    type Sender = Arc<Mutex<Option<tokio::sync::oneshot::Sender<WsUpgrade>>>>;
+    let beside = from_fn(async |mut request: Request, next: Next| {
+        let (sender, receiver) = tokio::sync::oneshot::channel::<WsUpgrade>();
+        request.extensions_mut().insert::<Sender>(Arc::new(Mutex::new(Some(sender))));
+        let mut accepting = Box::pin(async move { receiver.await.unwrap().accept().await.is_ok() });
+        let response = tokio::select! {
+            biased;
+            response = next.run(request) => response,
+            _ = &mut accepting => panic!("a stream before its answer"),
+        };
+        tokio::spawn(accepting);
+        response
+    });
+    let handler = async |mut request: Request| {
+        let sender = request.extensions_mut().remove::<Sender>().unwrap();
+        let ws = WsUpgrade::from_request(&mut request).unwrap();
+        let _ = sender.lock().unwrap().take().unwrap().send(ws);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        StatusCode::NO_CONTENT
+    };
+    let app = Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new()).layer(beside);
+    let (_client, head) = Client::handshake(serve(app).await, &Handshake::valid()).await;
+    assert_eq!(head.status, 101);
+}
+
 #[tokio::test]
 async fn an_answer_stands_against_an_acceptance_in_the_same_poll() {
     async fn both(State(report): State<Report>, ws: WsUpgrade) -> &'static str {

@@ -88,7 +88,7 @@ async fn two_thousand_handshakes_at_once() {
     let app = Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback));
     let address = serve(app.layer(WsHandshakeLayer::new())).await;
     let one = async |n: usize| {
-        let handshake = Handshake::valid().to(if n % 2 == 0 { "/straight" } else { "/callback" });
+        let handshake = Handshake::valid().to(if n.is_multiple_of(2) { "/straight" } else { "/callback" });
         let (mut client, head) = Client::handshake(address, &handshake).await;
         assert_eq!(head.status, 101);
         let said = format!("{n:08}");

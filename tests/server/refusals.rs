@@ -166,7 +166,7 @@ async fn extracting_without_a_layer_or_twice_is_500() {
 }
 
 #[tokio::test]
-async fn a_server_without_upgrades_is_500() {
+async fn a_request_without_a_connection_is_500() {
     use tower::ServiceExt;
     let request = http::Request::get("/ws")
         .header("host", "example.com")

@@ -99,8 +99,11 @@ impl Handshake {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let fields: String = self.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{}\r\n{fields}\r\n", self.line).into_bytes()
+        let mut text = format!("{}\r\n", self.line);
+        for (name, value) in &self.fields {
+            text.extend([name, ": ", value, "\r\n"]);
+        }
+        (text + "\r\n").into_bytes()
     }
 }
 

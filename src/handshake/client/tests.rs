@@ -1,6 +1,7 @@
 use http::request::Builder;
 
 use super::*;
+use crate::handshake::OfferedSubprotocols;
 use RejectionKind as K;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -89,6 +90,27 @@ fn each_fault_has_its_own_kind() {
     for method in [Method::POST, Method::HEAD, Method::CONNECT, Method::OPTIONS] {
         let builder = Request::builder().method(&method).uri("/chat");
         assert_eq!(kind(read(builder, &[])), Some(K::MethodInvalid), "{method}");
+    }
+}
+
+#[test]
+fn origins_and_offers_are_left_to_the_policy() {
+    #[rustfmt::skip]
+    let rows: &[(&str, Change<'_>, Option<K>)] = &[
+        ("one origin", ("origin", &["https://a.com"]), None),
+        ("two origins", ("origin", &["https://a.com", "https://a.com"]), Some(K::OriginRepeated)),
+        ("a malformed origin", ("origin", &["a.com"]), Some(K::OriginInvalid)),
+        ("offers over lines", ("sec-websocket-protocol", &["b", "a,c"]), None),
+        ("the same offer twice over lines", ("sec-websocket-protocol", &["b", "b"]), Some(K::SubprotocolRepeated)),
+        ("a malformed offer", ("sec-websocket-protocol", &["b", "a/c"]), Some(K::SubprotocolInvalid)),
+        ("extensions over lines", ("sec-websocket-extensions", &["a;b", "c"]), None),
+        ("a malformed extension", ("sec-websocket-extensions", &["a", "b;"]), Some(K::ExtensionInvalid)),
+    ];
+    for (name, change, expected) in rows {
+        let handshake = read(get(), &[*change]).unwrap().unwrap();
+        let offered = handshake.subprotocols().map(|field| OfferedSubprotocols::from_field(field.clone(), |_| ()));
+        let faults = [handshake.origin().err(), offered.and_then(Result::err), handshake.extensions().err()];
+        assert_eq!(faults.into_iter().flatten().next(), *expected, "{name}");
     }
 }
 

@@ -60,16 +60,6 @@ fn what_is_no_serialized_origin_is_refused() {
     }
 }
 
-#[test]
-fn two_origin_lines_are_repeated() {
-    let mut headers = HeaderMap::new();
-    assert_eq!(Origin::from_headers(&headers), Ok(None));
-    headers.append(ORIGIN, HeaderValue::from_static("https://a.com"));
-    assert!(Origin::from_headers(&headers).unwrap().is_some());
-    headers.append(ORIGIN, HeaderValue::from_static("https://a.com"));
-    assert_eq!(Origin::from_headers(&headers), Err(RejectionKind::OriginRepeated));
-}
-
 /// Texts near enough to origins that many are: every part may be right, odd or missing.
 fn like_an_origin() -> impl Strategy<Value = String> {
     let host = prop_oneof![

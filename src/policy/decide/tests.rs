@@ -1,6 +1,7 @@
 use std::task::Waker;
 
 use http::Request;
+use proptest::prelude::*;
 
 use super::*;
 use crate::handshake::RejectionKind as K;
@@ -24,6 +25,8 @@ fn request(changes: &[(&'static str, &str)]) -> Request<()> {
     }
     request
 }
+
+type Changes = &'static [(&'static str, &'static str)];
 
 fn deciding(policy: &Policy, request: Request<()>) -> Deciding {
     let (parts, ()) = request.into_parts();
@@ -248,7 +251,7 @@ fn no_extension_is_answered() {
 #[test]
 fn report_only_lets_through_and_notes() {
     let policy = Policy::new().allow_hosts(AllowHost::list(["example.com"]).unwrap()).report_only();
-    let rows: &[(&str, &[(&str, &str)], Option<K>)] = &[
+    let rows: &[(&str, Changes, Option<K>)] = &[
         ("nothing to report", &[], None),
         ("a foreign origin", &[("origin", "https://evil.com")], Some(K::OriginNotAllowed)),
         ("a malformed origin", &[("origin", "garbage")], Some(K::OriginInvalid)),
@@ -258,8 +261,8 @@ fn report_only_lets_through_and_notes() {
     for (name, changes, expected) in rows {
         let server = decide(&policy, changes).unwrap_or_else(|kind| panic!("{name}: {kind:?}"));
         let response = server.response::<()>();
-        let reported = response.extensions().get::<crate::handshake::ReportedRejection>();
-        assert_eq!(reported.map(crate::handshake::ReportedRejection::kind), *expected, "{name}");
+        let reported = response.extensions().get::<ReportedRejection>();
+        assert_eq!(reported.map(ReportedRejection::kind), *expected, "{name}");
         assert!(response.extensions().get::<Rejection>().is_none(), "{name}");
     }
     assert_eq!(verdict(&policy, &[("sec-websocket-protocol", "a b")]), Some(K::SubprotocolInvalid));
@@ -290,4 +293,76 @@ fn asynchronous_predicates_are_asked_last() {
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(server)) = Pin::new(&mut deciding).poll(&mut cx) else { panic!("refused or pending") };
     assert_eq!(server.reported().unwrap().kind(), K::OriginNotAllowed);
+}
+
+/// Bytes that any field may hold, many of them near to what is right.
+fn field() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8, Just(b'\t')], 0..40),
+        prop::sample::select(vec![
+            "websocket",
+            "Upgrade, x",
+            "13",
+            "dGhlIHNhbXBsZSBub25jZQ==",
+            "example.com",
+            "[::1]:80",
+            "https://example.com",
+            "https://[::1",
+            "null",
+            "v1.chat, x",
+            "a; b=\"c\\",
+            "a;b=c,",
+            ",",
+            ":",
+            ".",
+            "*.",
+            "https://.",
+            "0",
+            "",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn no_bytes_panic(
+        fields in prop::collection::vec(
+            (
+                prop::sample::select(vec![
+                    "host", "connection", "upgrade", "sec-websocket-version", "sec-websocket-key", "origin",
+                    "sec-websocket-protocol", "sec-websocket-extensions", "content-length", "sec-fetch-site",
+                ]),
+                field(),
+            ),
+            0..6,
+        ),
+        target in prop::sample::select(vec!["/", "http://example.com/", "https://u@example.com:99999/", "*"]),
+        method in prop::sample::select(vec!["GET", "CONNECT", "POST"]),
+        version in prop::sample::select(vec![http::Version::HTTP_10, http::Version::HTTP_11, http::Version::HTTP_2]),
+    ) {
+        let mut request = request(&[]);
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = target.parse().unwrap();
+        *request.version_mut() = version;
+        for (name, value) in fields {
+            request.headers_mut().insert(name, http::HeaderValue::from_bytes(&value).unwrap());
+        }
+        let (parts, ()) = request.into_parts();
+        let policy = Policy::new()
+            .allow_origin(AllowOrigin::list(["https://*.example.com:*"]).unwrap())
+            .allow_hosts(AllowHost::list(["*.example.com"]).unwrap())
+            .subprotocols(Subprotocols::new(["v1.chat"]).unwrap());
+        for read in [ClientHandshake::from_parts(&parts), ClientHandshake::from_extended_connect(&parts, "websocket")] {
+            if let Ok(Some(client)) = read {
+                for policy in [policy.clone(), Policy::new().report_only()] {
+                    let decision = policy.decide(&client, &parts).into_ready().unwrap();
+                    let status = decision.map_or_else(|rejection| rejection.status(), |server| server.status());
+                    prop_assert!(!status.is_server_error());
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,24 @@
+//! What the services of a layer share.
+
+use std::{fmt, time::Duration};
+
+use crate::policy::Policy;
+
+/// The knobs of a layer, as they were set.
+#[derive(Clone)]
+pub(super) struct Config<R> {
+    pub(super) policy: Policy,
+    pub(super) handoff_timeout: Duration,
+    pub(super) decision_timeout: Duration,
+    pub(super) respond: R,
+}
+
+impl<R> fmt::Debug for Config<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("policy", &self.policy)
+            .field("handoff_timeout", &self.handoff_timeout)
+            .field("decision_timeout", &self.decision_timeout)
+            .finish_non_exhaustive()
+    }
+}
