@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Counts instructions and allocations, which do not depend on how busy the machine is; fails where a bar is missed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if ! command -v valgrind >/dev/null; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null
+fi
+cargo bench --quiet --locked --no-default-features --bench decision
+cargo bench --quiet --locked --bench allocations
