@@ -168,15 +168,16 @@ impl Handoff {
     }
 
     /// Opens the gate: the layer is passing the answer on. Runs what waits behind it.
-    pub(super) fn release(self: &Arc<Self>) {
-        self.innermost().settle(State::Released);
+    pub(super) fn release(&self) {
+        self.settle(State::Released);
     }
 
     /// Shuts the gate: the request has another answer, or none.
-    pub(super) fn shut(self: &Arc<Self>, error: UpgradeError) {
-        self.innermost().settle(State::Shut(error));
+    pub(super) fn shut(&self, error: UpgradeError) {
+        self.settle(State::Shut(error));
     }
 
+    /// Gives the verdict to the handler, through whatever layers have taken over further in.
     fn settle(&self, verdict: State) {
         let mut gate = self.lock();
         if matches!(gate.state, State::Released | State::Shut(_)) {

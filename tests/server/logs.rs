@@ -1,29 +1,23 @@
 //! What is traced: reasons, parsed origins and escaped paths, never a query or a field as the peer sent it.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, io, sync::Once};
 
 use axum::{Router, routing::any};
-use tracing::Instrument;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Instrument, Level};
 use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
 
 use crate::support::{Client, Handshake, echo, serve};
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
+thread_local! {
+    /// What was traced on this thread, on which a test's runtime runs all its tasks.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-impl io::Write for Log {
+struct ThisThread;
+
+impl io::Write for ThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -32,25 +26,23 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+/// Traces everything. One subscriber serves all threads: what is set for one alone may miss what another has turned off.
+fn trace() {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_writer(|| ThisThread).with_ansi(false);
+        tracing::subscriber::set_global_default(subscriber.with_max_level(Level::DEBUG).finish()).unwrap();
+    });
+    LOG.take();
 }
 
-/// Traces everything on this thread, on which a test's runtime runs all its tasks.
-fn trace() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false);
-    let guard = tracing::subscriber::set_default(subscriber.with_max_level(tracing::Level::DEBUG).finish());
-    (log, guard)
+fn logged() -> String {
+    String::from_utf8(LOG.take()).unwrap()
 }
 
 #[tokio::test]
 async fn refusals_are_traced_and_nothing_secret_is() {
-    let (log, _guard) = trace();
+    trace();
     let address = serve(Router::new().route("/{*path}", any(echo)).layer(WsHandshakeLayer::new())).await;
     let secret = "hunter2";
     let handshake = Handshake::valid()
@@ -64,7 +56,7 @@ async fn refusals_are_traced_and_nothing_secret_is() {
         let (_, head) = Client::handshake(address, &handshake.clone().set("origin", origin)).await;
         assert_eq!(head.status, status, "{origin}");
     }
-    let text = log.text();
+    let text = logged();
     for expected in [
         "reason=pages of this origin may not connect path=/room%0a origin=\"https://evil.com\"",
         "reason=`Origin` is not a serialized origin path=/room%0a",
@@ -77,7 +69,7 @@ async fn refusals_are_traced_and_nothing_secret_is() {
 
 #[tokio::test]
 async fn what_is_dropped_or_fails_is_traced() {
-    let (log, _guard) = trace();
+    trace();
     let app = Router::new()
         .route("/teapot", any(async |_stream: WsStream| http::StatusCode::IM_A_TEAPOT))
         .route("/withdrawn", any(async |ws: WsUpgrade| drop(ws.on_upgrade(async |_| ()))))
@@ -90,7 +82,7 @@ async fn what_is_dropped_or_fails_is_traced() {
         let (mut client, _) = Client::handshake(address, &handshake).await;
         client.rest().await;
     }
-    let text = log.text();
+    let text = logged();
     for expected in [
         "policy only reports",
         "handshake let through that would be refused reason=pages of this origin may not connect",
@@ -104,7 +96,7 @@ async fn what_is_dropped_or_fails_is_traced() {
 
 #[tokio::test]
 async fn the_rest_of_a_handler_stays_in_the_span_of_its_request() {
-    let (log, _guard) = trace();
+    trace();
     let straight = any(async |_stream: WsStream| tracing::info!("straight goes on"));
     let callback = any(async |ws: WsUpgrade| ws.on_upgrade(async |_| tracing::info!("callback runs")));
     let app = Router::new().route("/straight", straight).route("/callback", callback).layer(WsHandshakeLayer::new());
@@ -116,7 +108,7 @@ async fn the_rest_of_a_handler_stays_in_the_span_of_its_request() {
         let (mut client, _) = Client::handshake(address, &Handshake::valid().to(path)).await;
         client.rest().await;
     }
-    let text = log.text();
+    let text = logged();
     for expected in ["straight goes on", "callback runs"] {
         let line = text.lines().find(|line| line.contains(expected)).expect(expected);
         assert!(line.contains("the_request"), "{line}");
