@@ -44,7 +44,8 @@ use crate::{
 /// - A layer outside this one that replaces the answer cannot be seen from here: where hyper is closing the connection,
 ///   the handler may then read a stream whose client was told something else.
 /// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
-///   inner one negotiates the subprotocol.
+///   inner one negotiates the subprotocol. Whoever takes the handshake between the two keeps it from the
+///   inner one, which then answers 500.
 ///
 /// # Handlers that exist already
 ///
