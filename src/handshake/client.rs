@@ -65,9 +65,8 @@ impl ClientHandshake {
     /// # Errors
     ///
     /// The first rule that the handshake breaks, in the order of [`RejectionKind`], as far as the rules for the host
-    /// allowed, which are the policy's with all that follow. So is a request that bears
-    /// WebSocket fields and that a server could upgrade, although it is no handshake: code that looks only at those
-    /// fields would take it for one.
+    /// allowed, which are the policy's with all that follow. So is a request that bears WebSocket fields and that a
+    /// server could upgrade, although it is no handshake: code that looks only at those fields would take it for one.
     #[inline]
     pub fn from_parts(parts: &Parts) -> Result<Option<Self>, Rejection> {
         Head::from(parts).read(None)

@@ -96,8 +96,8 @@ impl AllowOrigin {
 
     /// Admits the origins for which the future of `predicate` says so.
     ///
-    /// It is asked only where every other rule of the policy has been kept, and once no synchronous rule admits the
-    /// origin. The layer gives it its `decision_timeout`.
+    /// It is asked where no synchronous rule admits the origin, and its future is awaited only once every other rule of the
+    /// policy has been kept. The layer gives it its `decision_timeout`.
     ///
     /// ```
     /// use ws_handshake::AllowOrigin;

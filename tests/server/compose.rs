@@ -107,6 +107,18 @@ async fn a_layer_on_the_route_under_one_on_the_router() {
     }
 }
 
+/// Both forms, each saying how its handshake ended.
+fn saying_how_it_ends() -> Router<Report> {
+    let straight =
+        async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
+    let callback = async |State(report): State<Report>, ws: WsUpgrade| {
+        let failed = report.clone();
+        let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
+        ws.on_upgrade(async move |_| report.say("stream"))
+    };
+    Router::new().route("/straight", any(straight)).route("/callback", any(callback))
+}
+
 #[tokio::test]
 async fn the_outermost_layer_opens_the_gate() {
     // Between the two layers somebody replaces the answer: the stream stays shut, for both forms.
@@ -115,16 +127,7 @@ async fn the_outermost_layer_opens_the_gate() {
         let _ = next.run(request).await;
         Response::new(Body::from("replaced"))
     });
-    let straight =
-        async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
-    let callback = async |State(report): State<Report>, ws: WsUpgrade| {
-        let failed = report.clone();
-        let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
-        ws.on_upgrade(async move |_| report.say("stream"))
-    };
-    let app = Router::new()
-        .route("/straight", any(straight))
-        .route("/callback", any(callback))
+    let app = saying_how_it_ends()
         .layer(WsHandshakeLayer::new())
         .layer(replace)
         .layer(WsHandshakeLayer::new())
@@ -173,16 +176,7 @@ async fn a_request_that_comes_in_after_its_answer_is_told_so() {
                 if answered { http::StatusCode::UNAUTHORIZED.into_response() } else { detached.await.unwrap() }
             }
         });
-        let straight =
-            async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
-        let callback = async |State(report): State<Report>, ws: WsUpgrade| {
-            let failed = report.clone();
-            let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
-            ws.on_upgrade(async move |_| report.say("stream"))
-        };
-        let app = Router::new()
-            .route("/straight", any(straight))
-            .route("/callback", any(callback))
+        let app = saying_how_it_ends()
             .layer(WsHandshakeLayer::new())
             .layer(detach)
             .layer(WsHandshakeLayer::new())
