@@ -141,10 +141,11 @@ pub(crate) struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Whether the request asks for a WebSocket, well or badly.
+    /// Whether the request asks for a WebSocket, well or badly; also where nobody has read what it asks for.
     #[cfg(any(feature = "tower", test))]
-    pub(crate) fn asks_for_websocket(self) -> bool {
-        self.asks(None, Fields::find(self.headers).upgrade_websocket)
+    pub(crate) fn asks_for_websocket(self, protocol: Option<&str>) -> bool {
+        let fields = Fields::find(self.headers);
+        self.asks(protocol, fields.upgrade_websocket) || self.is_unread(protocol) && fields.are_of_websocket()
     }
 
     pub(crate) fn reject(self, kind: RejectionKind) -> Rejection {
@@ -161,7 +162,10 @@ impl Head<'_> {
         self.version == Version::HTTP_11 && upgrade_websocket
     }
 
-    fn read(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
+    /// Reads the handshake, if it is one. `protocol` is `:protocol`, empty where there is none; `None` where nobody has
+    /// looked.
+    #[inline]
+    pub(crate) fn read(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
         // The one look-up that a page costs.
         if !self.headers.contains_key(UPGRADE) && *self.method != Method::CONNECT {
             return Ok(None);
@@ -178,12 +182,16 @@ impl Head<'_> {
     fn anything_else(
         self, protocol: Option<&str>, fields: &Fields<'_>,
     ) -> Result<Option<ClientHandshake>, RejectionKind> {
-        if matches!((fields.version, fields.key), (Lines::None, Lines::None)) {
+        if !fields.are_of_websocket() {
             return Ok(None);
         }
-        // Without the value of `:protocol` this may well be a handshake that the server was not built to read.
-        let unread = *self.method == Method::CONNECT && self.version >= Version::HTTP_2 && protocol.is_none();
+        let unread = self.is_unread(protocol);
         Err(if unread { RejectionKind::ExtendedConnectUnsupported } else { RejectionKind::UpgradeInvalid })
+    }
+
+    /// Without the value of `:protocol` this may well be a handshake that the server was not built to read.
+    fn is_unread(self, protocol: Option<&str>) -> bool {
+        *self.method == Method::CONNECT && self.version >= Version::HTTP_2 && protocol.is_none()
     }
 
     fn handshake(self, fields: &Fields<'_>) -> Result<Option<ClientHandshake>, RejectionKind> {
@@ -292,6 +300,11 @@ impl<'a> Fields<'a> {
             }
         }
         fields
+    }
+
+    /// Whether there is a field by which lax code takes a request for a handshake.
+    fn are_of_websocket(&self) -> bool {
+        !matches!((self.version, self.key), (Lines::None, Lines::None))
     }
 }
 

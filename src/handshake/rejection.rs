@@ -92,6 +92,9 @@ impl Rejection {
             _ => {}
         }
         if !self.over_http1 {
+            // RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields."
+            headers.remove(CONNECTION);
+            headers.remove(UPGRADE);
             return;
         }
         let connection = match self.kind {
@@ -173,8 +176,8 @@ macro_rules! kinds {
 
 kinds! {
     /// Bears WebSocket fields and could upgrade, yet asks for something else (400).
-    UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet is no HTTP/1.1 request for an upgrade to `websocket`";
-    /// A `CONNECT` over HTTP/2 with WebSocket fields, where RFC 8441 is not enabled (501).
+    UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet asks for something else than `websocket`";
+    /// A `CONNECT` over HTTP/2 with WebSocket fields, where the feature `http2` is off (501).
     ExtendedConnectUnsupported = NOT_IMPLEMENTED, "WebSockets over HTTP/2 are not enabled on this server";
     /// The method is not `GET` (405, RFC 6455 §4.2.1).
     MethodInvalid = METHOD_NOT_ALLOWED, "a WebSocket handshake must be a `GET` request";

@@ -83,7 +83,12 @@ impl ServerHandshake {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         // RFC 8441 §5: "in place of the 101 response", a 2xx.
-        if self.key.is_some() { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK }
+        if self.over_http1() { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK }
+    }
+
+    /// Whether the handshake upgrades an HTTP/1.1 connection, rather than one stream of an HTTP/2 connection.
+    pub(crate) fn over_http1(&self) -> bool {
+        self.key.is_some()
     }
 
     /// The answer: its status and fields, and an empty body.

@@ -205,10 +205,7 @@ where
             return Ok(response);
         }
         self.handoff.shut(UpgradeError::NotAnswered);
-        // A 101 without our mark is that of somebody else's extractor.
-        if response.status() != self.handoff.server.status() {
-            leave(&mut response);
-        }
+        leave(&mut response, self.handoff.server.over_http1(), self.handoff.is_taken());
         Ok(response)
     }
 

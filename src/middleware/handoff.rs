@@ -154,6 +154,11 @@ impl Handoff {
         marked && response.status() == innermost.server.status()
     }
 
+    /// Whether a handler has had the handshake, accepted or not.
+    pub(super) fn is_taken(self: &Arc<Self>) -> bool {
+        self.innermost().lock().taken
+    }
+
     /// What a handler that accepts wants answered, if one does; else `layer` is woken when one does.
     pub(super) fn accepted(&self, layer: &Waker) -> Option<Acceptance> {
         let mut gate = self.lock();

@@ -1,6 +1,7 @@
 //! The handshake as a tower middleware on hyper's upgrades.
 
 mod config;
+mod extended_connect;
 mod future;
 mod handoff;
 mod layer;

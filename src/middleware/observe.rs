@@ -40,9 +40,14 @@ mod traced {
                 "handshake refused; origins of your own that are served under another host, as behind a proxy that \
                  rewrites `Host`, have to be listed",
             ),
-            RejectionKind::DecisionTimedOut | RejectionKind::ExtendedConnectUnsupported => {
+            RejectionKind::DecisionTimedOut => {
                 tracing::warn!(target: TARGET, reason = %rejection, %path, origin, "handshake refused");
             }
+            RejectionKind::ExtendedConnectUnsupported => tracing::warn!(target: TARGET,
+                reason = %rejection, %path, origin,
+                "handshake refused; turn on the feature `http2` of ws-handshake, or have the server not announce extended \
+                 `CONNECT`",
+            ),
             RejectionKind::UpgradeUnsupported => {
                 tracing::error!(target: TARGET, reason = %rejection, %path, origin, "handshake refused");
             }
@@ -62,6 +67,14 @@ mod traced {
             }
             _ => {}
         }
+    }
+
+    pub(in super::super) fn accepts_nothing(status: StatusCode, instead: StatusCode) {
+        tracing::warn!(target: TARGET,
+            status = status.as_u16(),
+            instead = instead.as_u16(),
+            "a handshake over HTTP/2 has an answer that does not accept it, yet would open it",
+        );
     }
 
     pub(in super::super) fn upgrade_failed(error: UpgradeError) {
@@ -123,6 +136,7 @@ mod silent {
     pub(in super::super) fn approved(_: &ServerHandshake, _: &Uri) {}
     pub(in super::super) fn refused(_: &Rejection, _: &Uri, _: &HeaderMap) {}
     pub(in super::super) fn not_extracted(_: RejectionKind) {}
+    pub(in super::super) fn accepts_nothing(_: StatusCode, _: StatusCode) {}
     pub(in super::super) fn upgrade_failed(_: UpgradeError) {}
     pub(in super::super) fn returned(_: Option<StatusCode>) {}
     pub(in super::super) fn no_runtime() {}

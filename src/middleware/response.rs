@@ -1,10 +1,15 @@
 //! The answers that are not the handler's: acceptances, refusals, and how every other one leaves.
 
-use http::{HeaderValue, Response, header::CONNECTION};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+};
+use hyper::body::Body;
 
+use super::observe;
 use crate::handshake::{Rejection, grammar::lists};
 
-/// A body that can be empty: that of the answer that accepts a handshake. Every type that is `Default` is one.
+/// A body that can be empty: that of the answer that accepts a handshake. Every [`Body`] that is `Default` is one.
 ///
 /// Where a layer between this one and the service has a body without `Default`, put it outside this layer, or turn its
 /// body into one that has an empty form, for example by tower-http's `MapResponseBodyLayer` and `axum::body::Body::new`.
@@ -13,10 +18,10 @@ use crate::handshake::{Rejection, grammar::lists};
     note = "a layer inside `WsHandshakeLayer` has changed the body: put that layer outside of it, or map its body into \
             one that is `Default`, for example with `tower_http::map_response_body::MapResponseBodyLayer`"
 )]
-pub trait EmptyBody: Default {}
+pub trait EmptyBody: Body + Default {}
 
 #[diagnostic::do_not_recommend]
-impl<B: Default> EmptyBody for B {}
+impl<B: Body + Default> EmptyBody for B {}
 
 /// Writes the answer to a [`Rejection`].
 ///
@@ -63,15 +68,43 @@ pub(super) fn refuse<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejecti
     response
 }
 
-/// Makes an answer that does not accept the last one of its connection.
+/// Makes an answer that is not the layer's own acceptance leave properly, whoever wrote it.
+///
+/// `taken` says that a handler has had the handshake, so that nobody else's extractor accepts it.
+pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken: bool) {
+    let status = response.status();
+    if over_http1 {
+        // A 101 without our mark is that of somebody else's extractor.
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            close(response);
+        }
+        return;
+    }
+    // RFC 8441 §5: over HTTP/2 a 2xx accepts, and a page is no acceptance. RFC 9113 §8.6: there is no 101.
+    let instead = match status {
+        StatusCode::SWITCHING_PROTOCOLS => StatusCode::INTERNAL_SERVER_ERROR,
+        _ if status.is_success() && (taken || speaks_of_content(response)) => StatusCode::NOT_ACCEPTABLE,
+        _ => return,
+    };
+    observe::accepts_nothing(status, instead);
+    *response.status_mut() = instead;
+}
+
+/// Makes an answer the last one of its connection.
 ///
 /// What the client sent behind its handshake was meant for a WebSocket: read as HTTP it would be a second request, which
 /// a proxy in front never saw as one.
-pub(super) fn leave<B>(response: &mut Response<B>) {
+fn close<B>(response: &mut Response<B>) {
     // RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection".
     // hyper does not read a line that is no visible ASCII.
     let closes = |line: &HeaderValue| line.to_str().is_ok() && lists(line, "close");
     if !response.headers().get_all(CONNECTION).iter().any(closes) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// Whether there is a body, or was one: axum empties that of a 2xx to `CONNECT` and leaves its fields.
+fn speaks_of_content<B: Body>(response: &Response<B>) -> bool {
+    let fields = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING];
+    !response.body().is_end_stream() || fields.iter().any(|name| response.headers().contains_key(name))
 }

@@ -11,10 +11,11 @@ use tower_service::Service;
 
 use super::{
     config::Config,
+    extended_connect,
     future::ResponseFuture,
     response::{EmptyBody, RejectionResponse},
 };
-use crate::handshake::ClientHandshake;
+use crate::handshake::client::Head;
 
 /// The service of a [`WsHandshakeLayer`](crate::WsHandshakeLayer).
 pub struct WsHandshake<S, R> {
@@ -59,7 +60,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let client = match ClientHandshake::from_request(&request) {
+        let protocol = extended_connect::protocol(request.method(), request.extensions());
+        let client = match Head::from(&request).read(protocol) {
             Ok(Some(client)) => client,
             Ok(None) => return ResponseFuture::passing(self.inner.call(request)),
             Err(rejection) => return ResponseFuture::refused(&self.config, rejection, &request),

@@ -34,13 +34,14 @@ pub struct WsStream {
     io: SyncWrapper<TokioIo<Upgraded>>,
     /// Asked once, while there is a shared reference to ask through.
     is_write_vectored: bool,
+    over_http1: bool,
     subprotocol: Option<HeaderValue>,
 }
 
 impl WsStream {
-    pub(super) fn new(upgraded: Upgraded, subprotocol: Option<HeaderValue>) -> Self {
+    pub(super) fn new(upgraded: Upgraded, over_http1: bool, subprotocol: Option<HeaderValue>) -> Self {
         let is_write_vectored = upgraded.is_write_vectored();
-        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, subprotocol }
+        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, subprotocol }
     }
 
     /// The subprotocol that was answered.
@@ -84,13 +85,14 @@ impl WsStream {
     where
         T: Read + Write + Unpin + 'static,
     {
+        let over_http1 = self.over_http1;
         let WsStreamParts { upgraded, subprotocol } = self.into_parts();
         // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
             Ok(parts) => (parts.io, parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<T>() {
                 Ok(parts) => (parts.io, parts.read_buf),
-                Err(upgraded) => return Err(Self::new(upgraded, subprotocol)),
+                Err(upgraded) => return Err(Self::new(upgraded, over_http1, subprotocol)),
             },
         };
         Ok(Downcast { io, read_buf, subprotocol })
@@ -105,7 +107,9 @@ impl AsyncRead for WsStream {
 
 impl AsyncWrite for WsStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(self.io.get_mut()).poll_write(cx, buf)
+        // Over HTTP/2 hyper takes a copy of the whole buffer, whatever the client's window.
+        let length = if self.over_http1 { buf.len() } else { buf.len().min(MAX_FRAME) };
+        Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,7 +123,11 @@ impl AsyncWrite for WsStream {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs)
+        if self.is_write_vectored {
+            return Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs);
+        }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.poll_write(cx, first.map_or(&[], |buf| buf))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -132,6 +140,9 @@ impl fmt::Debug for WsStream {
         f.debug_struct("WsStream").field("subprotocol", &self.subprotocol()).finish_non_exhaustive()
     }
 }
+
+/// RFC 9113 §6.5.2: the initial value of `SETTINGS_MAX_FRAME_SIZE`.
+const MAX_FRAME: usize = 16_384;
 
 /// What a [`WsStream`] is made of.
 #[derive(Debug)]

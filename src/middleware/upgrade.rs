@@ -7,6 +7,7 @@ use hyper::upgrade::OnUpgrade;
 use sync_wrapper::SyncWrapper;
 
 use super::{
+    extended_connect,
     handoff::{Accept, Acceptance, Handoff},
     observe,
     stream::WsStream,
@@ -53,8 +54,8 @@ impl WsUpgrade {
     /// A [`Rejection`] to be answered: 426 for a request that is no handshake; 500 for one that no
     /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen, or whose handshake was taken before.
     pub fn from_request<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
-        let taken = Self::take(request.extensions());
-        required(taken, Head::from(&*request))
+        let protocol = extended_connect::protocol(request.method(), request.extensions());
+        required(Self::take(request.extensions()), Head::from(&*request), protocol)
     }
 
     /// As [`from_request`](Self::from_request), from the head of a request.
@@ -63,8 +64,8 @@ impl WsUpgrade {
     ///
     /// As [`from_request`](Self::from_request).
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
-        let taken = Self::take(&parts.extensions);
-        required(taken, Head::from(&*parts))
+        let protocol = extended_connect::protocol(&parts.method, &parts.extensions);
+        required(Self::take(&parts.extensions), Head::from(&*parts), protocol)
     }
 
     /// As [`from_parts`](Self::from_parts), with `None` for a request that is no handshake.
@@ -145,9 +146,8 @@ impl WsUpgrade {
     pub async fn accept(self) -> Result<WsStream, UpgradeError> {
         let Self { handoff, acceptance, .. } = self;
         let subprotocol = acceptance.subprotocol.clone();
-        let timeout = handoff.timeout;
-        let on_upgrade = Accept::new(handoff, acceptance).await?;
-        take_over(on_upgrade, timeout, subprotocol).await
+        let on_upgrade = Accept::new(Arc::clone(&handoff), acceptance).await?;
+        take_over(on_upgrade, &handoff, subprotocol).await
     }
 
     /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
@@ -178,13 +178,11 @@ impl WsUpgrade {
         let continuation = {
             let handoff = Arc::clone(&handoff);
             async move {
-                let timeout = handoff.timeout;
-                let verdict = handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered));
-                drop(handoff);
-                let stream = match verdict {
-                    Ok(on_upgrade) => take_over(on_upgrade, timeout, subprotocol).await,
+                let stream = match handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered)) {
+                    Ok(on_upgrade) => take_over(on_upgrade, &handoff, subprotocol).await,
                     Err(error) => Err(error),
                 };
+                drop(handoff);
                 match (stream, on_failed_upgrade) {
                     (Ok(stream), _) => callback(stream).await,
                     (Err(error), Some(failed)) => failed.into_inner()(error),
@@ -199,15 +197,17 @@ impl WsUpgrade {
 
 /// Waits for hyper to give the connection away, now that the answer is on its way to it.
 async fn take_over(
-    on_upgrade: OnUpgrade, timeout: std::time::Duration, subprotocol: Option<HeaderValue>,
+    on_upgrade: OnUpgrade, handoff: &Handoff, subprotocol: Option<HeaderValue>,
 ) -> Result<WsStream, UpgradeError> {
-    let upgraded = tokio::time::timeout(timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
-    Ok(WsStream::new(upgraded, subprotocol))
+    let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
+    Ok(WsStream::new(upgraded, handoff.server.over_http1(), subprotocol))
 }
 
-fn required(taken: Option<Result<WsUpgrade, RejectionKind>>, head: Head<'_>) -> Result<WsUpgrade, Rejection> {
+fn required(
+    taken: Option<Result<WsUpgrade, RejectionKind>>, head: Head<'_>, protocol: Option<&str>,
+) -> Result<WsUpgrade, Rejection> {
     let missing = || {
-        let asks = head.asks_for_websocket();
+        let asks = head.asks_for_websocket(protocol);
         Err(if asks { RejectionKind::LayerMissing } else { RejectionKind::HandshakeMissing })
     };
     taken.unwrap_or_else(missing).map_err(|kind| {

@@ -55,7 +55,7 @@ fn what_asks_for_a_websocket() {
         ("as part of a word", &["websockets"], false),
     ];
     for (name, lines, expected) in rows {
-        let asks = Head::from(&request(get(), &[("upgrade", lines)])).asks_for_websocket();
+        let asks = Head::from(&request(get(), &[("upgrade", lines)])).asks_for_websocket(None);
         assert_eq!(asks, *expected, "{name}");
     }
 }
