@@ -25,13 +25,18 @@ use tower_http::{
 };
 use ws_handshake::{AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::support::{ACCEPT, Client, Handshake, Report, echo, echo_by_callback, events, serve};
+use crate::support::{Client, Handshake, Over, Report, echo, echo_by_callback, events, serve};
 
-async fn echoes(address: SocketAddr, path: &str) {
-    let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
-    assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
+async fn echoes(over: Over, address: SocketAddr, path: &str) {
+    let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+    head.accepts(over, path);
     client.send(b"hello").await;
-    assert_eq!(client.exactly(5).await, b"hello", "{path}");
+    assert_eq!(client.exactly(5).await, b"hello", "{over:?} {path}");
+}
+
+/// Each form of handler, over each version of HTTP.
+fn forms() -> impl Iterator<Item = (Over, &'static str)> {
+    Over::ALL.iter().flat_map(|over| ["/straight", "/callback"].map(|path| (*over, path)))
 }
 
 fn both() -> Router {
@@ -49,10 +54,10 @@ async fn outer_layers_pass_the_acceptance_untouched() {
         .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(200)))
         .layer(CompressionLayer::new());
     let address = serve(both().layer(WsHandshakeLayer::new()).layer(outer)).await;
-    for path in ["/straight", "/callback"] {
+    for (over, path) in forms() {
         let handshake = Handshake::valid().to(path).add("accept-encoding", "gzip");
-        let (mut client, head) = Client::handshake(address, &handshake).await;
-        assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
+        let (mut client, head) = over.handshake(address, &handshake).await;
+        head.accepts(over, path);
         assert!(head.get("content-encoding").is_none() && head.get("transfer-encoding").is_none(), "{path}");
         // A timeout outside ends with the answer.
         tokio::time::sleep(Duration::from_millis(400)).await;
@@ -73,15 +78,17 @@ async fn inner_layers_live_as_long_as_a_straight_handler_and_do_not_reach_its_an
     let app = both().layer(field()).layer(timeout()).layer(through).layer(WsHandshakeLayer::new());
     let address = serve(app).await;
 
-    let (mut client, head) = Client::handshake(address, &Handshake::valid().to("/straight")).await;
-    assert_eq!((head.status, head.get("x-inner")), (101, None));
-    assert_eq!(client.rest().await, b"", "the inner timeout leaves the stream open");
+    for over in Over::ALL {
+        let (mut client, head) = over.handshake(address, &Handshake::valid().to("/straight")).await;
+        assert_eq!((head.status, head.get("x-inner")), (over.accepted(), None));
+        assert_eq!(client.rest().await, b"", "the inner timeout leaves the stream open");
 
-    let (mut client, head) = Client::handshake(address, &Handshake::valid().to("/callback")).await;
-    assert_eq!((head.status, head.get("x-inner")), (101, Some("yes")));
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    client.send(b"hello").await;
-    assert_eq!(client.exactly(5).await, b"hello");
+        let (mut client, head) = over.handshake(address, &Handshake::valid().to("/callback")).await;
+        assert_eq!((head.status, head.get("x-inner")), (over.accepted(), Some("yes")));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        client.send(b"hello").await;
+        assert_eq!(client.exactly(5).await, b"hello");
+    }
 }
 
 #[tokio::test]
@@ -93,16 +100,17 @@ async fn a_layer_on_the_route_under_one_on_the_router() {
         .allow_origin(AllowOrigin::list(["https://example.com", "https://inner.com"]).unwrap())
         .subprotocols(Subprotocols::new(["inner", "both"]).unwrap());
     let address = serve(both().layer(inner).layer(outer)).await;
-    for path in ["/straight", "/callback"] {
-        echoes(address, path).await;
+    for (over, path) in forms() {
+        echoes(over, address, path).await;
         let offer = |names| Handshake::valid().to(path).add("sec-websocket-protocol", names);
         for (names, selected) in [("outer, inner", Some("inner")), ("outer", None), ("outer, both", Some("both"))] {
-            let (_client, head) = Client::handshake(address, &offer(names)).await;
-            assert_eq!((head.status, head.get("sec-websocket-protocol")), (101, selected), "{path}: {names}");
+            let (_client, head) = over.handshake(address, &offer(names)).await;
+            head.accepts(over, names);
+            assert_eq!(head.get("sec-websocket-protocol"), selected, "{path}: {names}");
         }
         for origin in ["https://outer.com", "https://inner.com", "https://evil.com"] {
-            let (_client, head) = Client::handshake(address, &Handshake::valid().to(path).set("origin", origin)).await;
-            assert_eq!((head.status, head.get("connection")), (403, Some("close")), "{path}: {origin}");
+            let (_client, head) = over.handshake(address, &Handshake::valid().to(path).set("origin", origin)).await;
+            assert_eq!((head.status, head.get("connection")), (403, over.closing()), "{path}: {origin}");
         }
     }
 }
@@ -133,11 +141,12 @@ async fn the_outermost_layer_opens_the_gate() {
         .layer(WsHandshakeLayer::new())
         .with_state(report);
     let address = serve(app).await;
-    for path in ["/straight", "/callback"] {
+    for (over, path) in forms() {
         let (mut client, head) =
-            Client::handshake(address, &Handshake::valid().to(path).set("connection", "upgrade, close")).await;
-        assert_eq!((head.status, head.get("connection")), (200, Some("close")), "{path}");
-        assert_eq!(client.rest().await, b"replaced");
+            over.handshake(address, &Handshake::valid().to(path).set("connection", "upgrade, close")).await;
+        assert_eq!((head.status, head.get("connection")), (over.pick(200, 406), over.closing()), "{path}");
+        // Of a page that answers a `CONNECT` axum leaves nothing.
+        assert_eq!(client.rest().await, over.pick("replaced", "").as_bytes());
         assert_eq!(events.next().await, "Some(NotAnswered)", "{path}");
     }
 }
@@ -152,9 +161,9 @@ async fn a_handshake_taken_between_two_layers_opens_no_second_gate() {
     });
     let app = both().layer(WsHandshakeLayer::new()).layer(peek).layer(WsHandshakeLayer::new());
     let address = serve(app).await;
-    for path in ["/straight", "/callback"] {
-        let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
-        assert_eq!((head.status, head.get("connection")), (401, Some("close")), "{path}");
+    for (over, path) in forms() {
+        let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+        assert_eq!((head.status, head.get("connection")), (401, over.closing()), "{path}");
         assert_eq!(client.rest().await, b"500 Internal Server Error", "{path}");
     }
 }
@@ -182,9 +191,8 @@ async fn a_request_that_comes_in_after_its_answer_is_told_so() {
             .layer(WsHandshakeLayer::new())
             .with_state(report);
         let address = serve(app).await;
-        for path in ["/straight", "/callback"] {
-            let mut client = Client::connect(address).await;
-            client.send(&Handshake::valid().to(path).bytes()).await;
+        for (over, path) in forms() {
+            let client = over.ask(address, &Handshake::valid().to(path), b"").await;
             assert_eq!(events.next().await, "arrived");
             let error = if answered { "Some(NotAnswered)" } else { "Some(ClientGone)" };
             drop(client);
@@ -206,11 +214,11 @@ async fn three_layers_deep_and_reports_are_kept() {
         response
     }));
     let address = serve(app).await;
-    for path in ["/straight", "/callback"] {
-        echoes(address, path).await;
+    for (over, path) in forms() {
+        echoes(over, address, path).await;
         let handshake = Handshake::valid().to(path).set("origin", "https://evil.com");
-        let (_client, head) = Client::handshake(address, &handshake).await;
-        assert_eq!((head.status, head.get("x-reported")), (101, Some("yes")), "{path}");
+        let (_client, head) = over.handshake(address, &handshake).await;
+        assert_eq!((head.status, head.get("x-reported")), (over.accepted(), Some("yes")), "{path}");
     }
 }
 
@@ -224,11 +232,13 @@ async fn routers_nested_merged_and_with_fallbacks() {
         .fallback_service(any(echo))
         .layer(WsHandshakeLayer::new());
     let address = serve(app).await;
-    for path in ["/api/v1/straight", "/api/v1/callback", "/merged", "/more/of/it", "/"] {
-        echoes(address, path).await;
+    for over in Over::ALL {
+        for path in ["/api/v1/straight", "/api/v1/callback", "/merged", "/more/of/it", "/"] {
+            echoes(*over, address, path).await;
+        }
+        let (_, head) = over.handshake(address, &Handshake::valid().to("/api/v2")).await;
+        assert_eq!((head.status, head.get("connection")), (404, over.closing()));
     }
-    let (_, head) = Client::handshake(address, &Handshake::valid().to("/api/v2")).await;
-    assert_eq!((head.status, head.get("connection")), (404, Some("close")));
 }
 
 #[tokio::test]
@@ -242,28 +252,32 @@ async fn a_layer_around_a_whole_service() {
             Self
         }
     }
-    let service = WsHandshakeLayer::new().layer(both());
+    let service = WsHandshakeLayer::new().layer(both().route("/page", any(async || "page")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(service);
     tokio::spawn(async move { axum::serve(listener, service).await });
-    echoes(address, "/straight").await;
-    echoes(address, "/callback").await;
-    let (_, head) = Client::handshake(address, &Handshake::valid().set("origin", "https://evil.com")).await;
-    assert_eq!(head.status, 403);
+    for (over, path) in forms() {
+        echoes(over, address, path).await;
+        let (_, head) = over.handshake(address, &Handshake::valid().to(path).set("origin", "https://evil.com")).await;
+        assert_eq!(head.status, 403);
+        // A page answers nobody who asks for a socket.
+        let (_, head) = over.handshake(address, &Handshake::valid().to("/page")).await;
+        assert_eq!((head.status, head.get("connection")), (over.pick(200, 406), over.closing()));
+    }
 }
 
 mod foreign_extractors {
     use super::*;
 
     /// Sends one masked text frame, and reads the one that comes back.
-    async fn echoes_a_frame(address: SocketAddr, path: &str) {
+    async fn echoes_a_frame(over: Over, address: SocketAddr, path: &str) {
         for origin in ["https://evil.com", "null"] {
             let handshake = Handshake::valid().to(path).set("origin", origin);
-            assert_eq!(Client::handshake(address, &handshake).await.1.status, 403, "{path}");
+            assert_eq!(over.handshake(address, &handshake).await.1.status, 403, "{path}");
         }
-        let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
-        assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
+        let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+        head.accepts(over, path);
         client.send(b"\x81\x82\0\0\0\0hi").await;
         assert_eq!(client.exactly(4).await, b"\x81\x02hi", "{path}");
     }
@@ -308,9 +322,30 @@ mod foreign_extractors {
             .layer(WsHandshakeLayer::new());
         let address = serve(app.clone()).await;
         let twice = serve(app.layer(WsHandshakeLayer::new())).await;
-        for path in ["/axum", "/fastwebsockets", "/yawc"] {
-            echoes_a_frame(address, path).await;
-            echoes_a_frame(twice, path).await;
+        for address in [address, twice] {
+            for path in ["/axum", "/fastwebsockets", "/yawc"] {
+                echoes_a_frame(Over::Http1, address, path).await;
+            }
+        }
+    }
+
+    /// Only axum's knows HTTP/2. What the others answer opens no socket, and says that it is the server's fault.
+    #[cfg(feature = "http2")]
+    #[tokio::test]
+    async fn over_http2_there_is_only_the_one_of_axum() {
+        let app = Router::new()
+            .route("/axum", any(with_axum))
+            .route("/fastwebsockets", any(with_fastwebsockets))
+            .route("/yawc", any(with_yawc))
+            .layer(WsHandshakeLayer::new());
+        let address = serve(app.clone()).await;
+        let twice = serve(app.layer(WsHandshakeLayer::new())).await;
+        for address in [address, twice] {
+            echoes_a_frame(Over::Http2, address, "/axum").await;
+            for path in ["/fastwebsockets", "/yawc"] {
+                let (_, head) = Over::Http2.handshake(address, &Handshake::valid().to(path)).await;
+                assert!(head.status >= 400, "{path}: {}", head.status);
+            }
         }
     }
 }
@@ -347,8 +382,8 @@ async fn a_stream_from_a_service_without_axum() {
             tokio::spawn(server.serve_connection(TokioIo::new(stream), service).with_upgrades());
         }
     });
-    echoes(address, "/straight").await;
-    echoes(address, "/callback").await;
+    echoes(Over::Http1, address, "/straight").await;
+    echoes(Over::Http1, address, "/callback").await;
     let mut client = Client::connect(address).await;
     client.send(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n").await;
     assert_eq!(client.head().await.status, 426);

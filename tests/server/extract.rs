@@ -11,10 +11,10 @@ use axum::{
     routing::{any, get},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use ws_handshake::{NotOffered, Rejection, Subprotocols, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::support::{Client, Handshake, Report, events, serve};
+use crate::support::{Handshake, Over, Report, events, serve};
 
 #[derive(Clone)]
 struct User(&'static str);
@@ -126,7 +126,8 @@ async fn app() -> (SocketAddr, crate::support::Events) {
         .route("/optional", any(optional))
         .route("/fallible", any(fallible))
         .route("/tuple", any(in_a_tuple))
-        .route("/question", get(with_question_marks))
+        .route("/question", any(with_question_marks))
+        .route("/get", get(with_question_marks))
         .route("/fields", any(with_fields))
         .route("/references", any(holds_references))
         .layer(WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"]).unwrap()))
@@ -139,45 +140,65 @@ async fn app() -> (SocketAddr, crate::support::Events) {
 async fn other_extractors_stand_beside() {
     let (address, mut events) = app().await;
     let valid = |path: &str| Handshake::valid().to(path).add("sec-websocket-protocol", "v1.chat, v2.chat");
-    let (_client, head) = Client::handshake(address, &valid("/straight/hall")).await;
-    assert_eq!((head.status, head.get("sec-websocket-protocol")), (101, Some("v2.chat")));
-    assert_eq!(events.next().await, "GET hall 127.0.0.1 ada Some(\"v2.chat\")");
-    let (_client, head) = Client::handshake(address, &valid("/decides/hall").without("origin")).await;
-    assert_eq!(head.status, 101);
-    assert_eq!(events.next().await, "hall 127.0.0.1 ada None Some(\"v2.chat\")");
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &valid("/straight/hall")).await;
+        head.accepts(*over, "straight");
+        assert_eq!(head.get("sec-websocket-protocol"), Some("v2.chat"));
+        let method = over.pick("GET", "CONNECT");
+        assert_eq!(events.next().await, format!("{method} hall 127.0.0.1 ada Some(\"v2.chat\")"));
+        let (_client, head) = over.handshake(address, &valid("/decides/hall").without("origin")).await;
+        head.accepts(*over, "decides");
+        assert_eq!(events.next().await, "hall 127.0.0.1 ada None Some(\"v2.chat\")");
+    }
 }
 
 #[tokio::test]
 async fn options_and_results_take_plain_requests_too() {
     let (address, _events) = app().await;
-    for path in ["/optional", "/fallible", "/tuple", "/question", "/fields"] {
-        let (_client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
-        assert_eq!(head.status, 101, "{path}");
+    for over in Over::ALL {
+        for path in ["/optional", "/fallible", "/tuple", "/fields"] {
+            let (_client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+            head.accepts(*over, path);
+        }
+        let refused = over.pick(426, 400);
+        let rows = [("/optional", 200), ("/fallible", 418), ("/tuple", refused), ("/references", refused)];
+        for (path, status) in rows {
+            let (_client, head) = over.handshake(address, &Handshake::page(path)).await;
+            assert_eq!(head.status, status, "{path}");
+        }
+        let (mut client, _) = over.handshake(address, &Handshake::valid().to("/question")).await;
+        assert_eq!(client.rest().await, b"hi");
     }
-    for (path, status) in [("/optional", 200), ("/fallible", 418), ("/tuple", 426), ("/references", 426)] {
-        let mut client = Client::connect(address).await;
-        client.send(format!("GET {path} HTTP/1.1\r\nhost: example.com\r\n\r\n").as_bytes()).await;
-        assert_eq!(client.head().await.status, status, "{path}");
-    }
-    let (mut client, _) = Client::handshake(address, &Handshake::valid().to("/question")).await;
-    assert_eq!(client.rest().await, b"hi");
+}
+
+/// A `get` route never sees a handshake over HTTP/2, whose method is `CONNECT`; `any` serves both.
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_get_route_is_405_over_http2() {
+    let (address, _events) = app().await;
+    let (_client, head) = Over::Http1.handshake(address, &Handshake::valid().to("/get")).await;
+    head.accepts(Over::Http1, "by GET");
+    let (_client, head) = Over::Http2.handshake(address, &Handshake::valid().to("/get")).await;
+    assert_eq!((head.status, head.get("allow")), (405, Some("GET,HEAD")));
 }
 
 #[tokio::test]
 async fn fields_are_added_and_the_handshake_kept() {
     let (address, _events) = app().await;
-    let (_client, head) = Client::handshake(address, &Handshake::valid().to("/tuple")).await;
-    assert_eq!(head.get("set-cookie"), Some("seen=1"));
-    let (_client, head) = Client::handshake(address, &Handshake::valid().to("/fields")).await;
-    let cookies: Vec<_> = head.headers.get_all("set-cookie").iter().collect();
-    assert_eq!(cookies, ["a=1", "b=2"]);
-    assert_eq!(
-        (head.get("x-mine"), head.get("connection"), head.get("upgrade")),
-        (Some("yes"), Some("Upgrade"), Some("websocket"))
-    );
-    assert_eq!(head.headers.get_all("sec-websocket-accept").iter().collect::<Vec<_>>(), [crate::support::ACCEPT]);
-    for name in ["sec-websocket-protocol", "sec-websocket-extensions", "content-length", "transfer-encoding"] {
-        assert_eq!(head.get(name), None, "{name}");
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &Handshake::valid().to("/tuple")).await;
+        assert_eq!(head.get("set-cookie"), Some("seen=1"));
+        let (_client, head) = over.handshake(address, &Handshake::valid().to("/fields")).await;
+        head.accepts(*over, "with fields");
+        let cookies: Vec<_> = head.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(
+            (cookies.as_slice(), head.get("x-mine")),
+            (&["a=1", "b=2"].map(HeaderValue::from_static).each_ref()[..], Some("yes"))
+        );
+        assert!(head.headers.get_all("sec-websocket-accept").iter().count() <= 1);
+        for name in ["sec-websocket-protocol", "sec-websocket-extensions", "content-length", "transfer-encoding"] {
+            assert_eq!(head.get(name), None, "{name}");
+        }
     }
 }
 
@@ -200,13 +221,15 @@ async fn a_handler_selects_among_what_is_offered_and_spoken() {
         .route("/free", any(selects).layer(layer()))
         .with_state(report);
     let address = serve(app).await;
-    for (path, unknown) in [("/spoken", false), ("/free", true)] {
+    let rows = [("/spoken", false), ("/free", true)];
+    for (over, (path, unknown)) in Over::ALL.iter().flat_map(|over| rows.map(|row| (over, row))) {
         let offer = Handshake::valid()
             .to(path)
             .add("sec-websocket-protocol", "unknown, v1")
             .add("sec-websocket-protocol", "v2");
-        let (_client, head) = Client::handshake(address, &offer).await;
-        assert_eq!((head.status, head.get("sec-websocket-protocol")), (101, Some("v1")), "{path}");
+        let (_client, head) = over.handshake(address, &offer).await;
+        head.accepts(*over, path);
+        assert_eq!(head.get("sec-websocket-protocol"), Some("v1"), "{path}");
         assert_eq!(events.next().await, "unknown v1 v2");
         assert_eq!(events.next().await, format!("unknown {unknown}"));
         assert_eq!(events.next().await, "unoffered false");

@@ -14,7 +14,7 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::support::{ACCEPT, Client, Events, Handshake, Report, echo, echo_by_callback, events, serve};
+use crate::support::{Events, Handshake, Over, Report, echo, echo_by_callback, events, serve};
 
 /// Says whether a stream was handed over, and what was read from it.
 fn upgrade(ws: WsUpgrade, report: Report) -> Response {
@@ -53,23 +53,25 @@ async fn an_answer_taken_back_hands_nothing_over() {
         StatusCode::UNAUTHORIZED.into_response()
     }
     let (address, mut events) = app(taken_back).await;
-    for server_closes in [false, true] {
-        for client_closes in [false, true] {
-            for half_close in [false, true] {
-                let row = format!("{server_closes} {client_closes} {half_close}");
-                let path = if server_closes { "/ws?close" } else { "/ws" };
-                let connection = if client_closes { "upgrade, close" } else { "upgrade" };
-                let handshake = Handshake::valid().to(path).set("connection", connection);
-                let mut client = Client::connect(address).await;
-                client.send(&[handshake.bytes(), b"data".to_vec()].concat()).await;
-                if half_close {
-                    client.stream.shutdown().await.unwrap();
+    for over in Over::ALL {
+        for server_closes in [false, true] {
+            for client_closes in [false, true] {
+                for half_close in [false, true] {
+                    let row = format!("{over:?} {server_closes} {client_closes} {half_close}");
+                    let path = if server_closes { "/ws?close" } else { "/ws" };
+                    let connection = if client_closes { "upgrade, close" } else { "upgrade" };
+                    let handshake = Handshake::valid().to(path).set("connection", connection);
+                    let mut client = over.ask(address, &handshake, b"data").await;
+                    if half_close {
+                        client.finish().await;
+                    }
+                    // With a half-close hyper may end an HTTP/1.1 connection without any answer.
+                    let status = client.answer().await.map(|head| head.status);
+                    assert!(status == Some(401) || half_close && status.is_none(), "{row}: {status:?}");
+                    client.rest().await;
+                    assert!(["NotAnswered", "ClientGone"].contains(&events.next().await.as_str()), "{row}");
+                    assert_eq!(events.unread(), [""; 0], "{row}");
                 }
-                // With a half-close hyper may end the connection without any answer.
-                let answer = String::from_utf8(client.rest().await).unwrap();
-                assert!(answer.starts_with("HTTP/1.1 401 ") || half_close && answer.is_empty(), "{row}: {answer}");
-                assert!(["NotAnswered", "ClientGone"].contains(&events.next().await.as_str()), "{row}");
-                assert_eq!(events.unread(), [""; 0], "{row}");
             }
         }
     }
@@ -80,47 +82,51 @@ async fn a_changed_status_hands_nothing_over() {
     let (report, mut events) = events();
     let spoil = from_fn(async |request: Request, next: Next| {
         let mut response = next.run(request).await;
-        *response.status_mut() = StatusCode::OK;
+        *response.status_mut() = StatusCode::ACCEPTED;
         response
     });
     let handler = async |State(report): State<Report>, ws: WsUpgrade| upgrade(ws, report);
     let app = Router::new().route("/ws", any(handler)).layer(spoil).layer(WsHandshakeLayer::new()).with_state(report);
-    let (mut client, head) = Client::handshake(serve(app).await, &Handshake::valid()).await;
-    assert_eq!((head.status, head.get("connection")), (200, Some("close")));
-    client.rest().await;
-    assert_eq!(events.next().await, "NotAnswered");
+    let address = serve(app).await;
+    for over in Over::ALL {
+        let (mut client, head) = over.handshake(address, &Handshake::valid()).await;
+        assert_eq!((head.status, head.get("connection")), (over.pick(202, 406), over.closing()));
+        client.rest().await;
+        assert_eq!(events.next().await, "NotAnswered");
+    }
 }
 
 #[tokio::test]
 async fn an_answer_of_another_request_hands_nothing_over() {
     use std::sync::{Arc, Mutex};
-    // A handler that keeps its answer for later, and returns the one of the request before.
-    let (report, mut events) = events();
-    let kept = Arc::new(Mutex::new(None::<Response>));
-    let handler = async move |ws: WsUpgrade| {
-        let answer = upgrade(ws, report.clone());
-        kept.lock().unwrap().replace(answer).unwrap_or_else(|| StatusCode::ACCEPTED.into_response())
-    };
-    let address = serve(Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new())).await;
-    let (_first, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 202);
-    assert_eq!(events.next().await, "NotAnswered");
-    let (mut second, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 101);
-    second.send(b"data").await;
-    assert_eq!(events.next().await, "NotAnswered");
-    assert_eq!(second.rest().await, b"");
+    for over in Over::ALL {
+        // A handler that keeps its answer for later, and returns the one of the request before.
+        let (report, mut events) = events();
+        let kept = Arc::new(Mutex::new(None::<Response>));
+        let handler = async move |ws: WsUpgrade| {
+            let answer = upgrade(ws, report.clone());
+            kept.lock().unwrap().replace(answer).unwrap_or_else(|| StatusCode::IM_A_TEAPOT.into_response())
+        };
+        let address = serve(Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new())).await;
+        let (_first, head) = over.handshake(address, &Handshake::valid()).await;
+        assert_eq!(head.status, 418, "{over:?}");
+        assert_eq!(events.next().await, "NotAnswered");
+        let mut second = over.ask(address, &Handshake::valid(), b"data").await;
+        assert_eq!(second.head().await.status, over.pick(101, 406), "{over:?}");
+        assert_eq!(events.next().await, "NotAnswered");
+        assert_eq!(second.rest().await, b"");
+    }
 }
 
 #[tokio::test]
 async fn no_stream_without_an_answer() {
     // The stream is there once the answer has been sent, and what was sent with the request is in it.
     let (address, mut events) = app(async |State(report): State<Report>, ws: WsUpgrade| upgrade(ws, report)).await;
-    let mut client = Client::connect(address).await;
-    client.send(&[Handshake::valid().bytes(), b"data".to_vec()].concat()).await;
-    let head = client.head().await;
-    assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)));
-    assert_eq!(events.next().await, "stream true");
+    for over in Over::ALL {
+        let mut client = over.ask(address, &Handshake::valid(), b"data").await;
+        client.head().await.accepts(*over, "data at once");
+        assert_eq!(events.next().await, "stream true");
+    }
 }
 
 #[tokio::test]
@@ -130,9 +136,11 @@ async fn an_acceptance_in_another_task_beside_a_page_fails() {
         "page"
     }
     let (address, mut events) = app(beside).await;
-    let (_client, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!((head.status, head.get("connection")), (200, Some("close")));
-    assert_eq!(events.next().await, "NotAnswered");
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
+        assert_eq!((head.status, head.get("connection")), (over.pick(200, 406), over.closing()));
+        assert_eq!(events.next().await, "NotAnswered");
+    }
 }
 
 #[tokio::test]
@@ -143,9 +151,11 @@ async fn an_acceptance_in_another_task_is_answered_while_the_handler_works() {
         report.say("handler goes on");
     }
     let (address, mut events) = app(works).await;
-    let (_client, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 101);
-    assert_eq!((events.next().await.as_str(), events.next().await.as_str()), ("stream", "handler goes on"));
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
+        head.accepts(*over, "from another task");
+        assert_eq!((events.next().await.as_str(), events.next().await.as_str()), ("stream", "handler goes on"));
+    }
 }
 
 /// One task polls the layer first and the acceptance then.
@@ -173,8 +183,11 @@ async fn an_acceptance_beside_the_layer_is_answered_at_once() {
         StatusCode::NO_CONTENT
     };
     let app = Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new()).layer(beside);
-    let (_client, head) = Client::handshake(serve(app).await, &Handshake::valid()).await;
-    assert_eq!(head.status, 101);
+    let address = serve(app).await;
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
+        head.accepts(*over, "beside the layer");
+    }
 }
 
 #[tokio::test]
@@ -187,9 +200,11 @@ async fn an_answer_stands_against_an_acceptance_in_the_same_poll() {
         "page"
     }
     let (address, mut events) = app(both).await;
-    let (_client, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 200);
-    assert_eq!(events.next().await, "NotAnswered");
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
+        assert_eq!(head.status, over.pick(200, 406));
+        assert_eq!(events.next().await, "NotAnswered");
+    }
 }
 
 #[tokio::test]
@@ -204,8 +219,10 @@ async fn an_acceptance_that_is_dropped_is_withdrawn() {
         StatusCode::REQUEST_TIMEOUT
     }
     let address = serve(Router::new().route("/ws", any(withdraws)).layer(WsHandshakeLayer::new())).await;
-    let (_client, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!((head.status, head.get("connection")), (408, Some("close")));
+    for over in Over::ALL {
+        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
+        assert_eq!((head.status, head.get("connection")), (408, over.closing()));
+    }
 }
 
 #[tokio::test]
@@ -219,13 +236,15 @@ async fn a_handler_may_refuse_by_any_answer() {
         }
     };
     let address = serve(Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new())).await;
-    for (query, status) in [("login", 302), ("auth", 401), ("error", 503)] {
-        let (_, head) = Client::handshake(address, &Handshake::valid().to(&format!("/ws?{query}"))).await;
-        assert_eq!((head.status, head.get("connection")), (status, Some("close")), "{query}");
-        assert!(head.get("sec-websocket-accept").is_none(), "{query}");
+    for over in Over::ALL {
+        for (query, status) in [("login", 302), ("auth", 401), ("error", 503)] {
+            let (_, head) = over.handshake(address, &Handshake::valid().to(&format!("/ws?{query}"))).await;
+            assert_eq!((head.status, head.get("connection")), (status, over.closing()), "{over:?} {query}");
+            assert!(head.get("sec-websocket-accept").is_none(), "{query}");
+        }
+        let (_, head) = over.handshake(address, &Handshake::valid()).await;
+        head.accepts(*over, "accepted");
     }
-    let (_, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 101);
 }
 
 /// What an outer layer does to the answer cannot be seen from here, as the layer's documentation says.
@@ -244,8 +263,7 @@ async fn an_outer_layer_that_replaces_the_answer() {
         let handler = async |State(report): State<Report>, ws: WsUpgrade| upgrade(ws, report);
         let layer = WsHandshakeLayer::new().handoff_timeout(Duration::from_millis(300));
         let app = Router::new().route("/ws", any(handler)).layer(layer).layer(replace).with_state(report);
-        let mut client = Client::connect(serve(app).await).await;
-        client.send(&[Handshake::valid().bytes(), b"data".to_vec()].concat()).await;
+        let mut client = Over::Http1.ask(serve(app).await, &Handshake::valid(), b"data").await;
         assert_eq!(client.head().await.status, 200);
         assert_eq!(client.exactly(8).await, b"replaced");
         let event = events.next().await;
@@ -294,22 +312,25 @@ async fn a_client_that_vanishes_before_the_answer_is_an_error() {
         std::future::pending::<()>().await;
     }
     let (address, mut events) = app(slow).await;
-    let mut client = Client::connect(address).await;
-    client.send(&Handshake::valid().bytes()).await;
-    assert_eq!(events.next().await, "handler runs");
-    drop(client);
-    assert_eq!(events.next().await, "ClientGone");
+    for over in Over::ALL {
+        let client = over.ask(address, &Handshake::valid(), b"").await;
+        assert_eq!(events.next().await, "handler runs");
+        drop(client);
+        assert_eq!(events.next().await, "ClientGone");
+    }
 }
 
 #[tokio::test]
 async fn both_forms_echo() {
     let app = Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback));
     let address = serve(app.layer(WsHandshakeLayer::new())).await;
-    for path in ["/straight", "/callback"] {
-        let (mut client, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
-        assert_eq!((head.status, head.get("sec-websocket-accept")), (101, Some(ACCEPT)), "{path}");
-        client.send(b"hello").await;
-        assert_eq!(client.exactly(5).await, b"hello", "{path}");
+    for over in Over::ALL {
+        for path in ["/straight", "/callback"] {
+            let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+            head.accepts(*over, path);
+            client.send(b"hello").await;
+            assert_eq!(client.exactly(5).await, b"hello", "{over:?} {path}");
+        }
     }
 }
 
@@ -321,8 +342,10 @@ async fn the_rest_of_a_handler_is_dropped_with_its_answer() {
         (StatusCode::IM_A_TEAPOT, "nobody reads this")
     }
     let (address, mut events) = app(returns).await;
-    let (mut client, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 101);
-    assert_eq!(events.next().await, "returns");
-    assert_eq!(client.rest().await, b"");
+    for over in Over::ALL {
+        let (mut client, head) = over.handshake(address, &Handshake::valid()).await;
+        head.accepts(*over, "what the handler returns is dropped");
+        assert_eq!(events.next().await, "returns");
+        assert_eq!(client.rest().await, b"");
+    }
 }

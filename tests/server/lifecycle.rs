@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::support::{Client, Handshake, Report, echo, echo_by_callback, events, serve};
+use crate::support::{Client, Handshake, Over, Report, echo, echo_by_callback, events, serve};
 
 struct OnDrop(Report, &'static str);
 
@@ -26,31 +26,39 @@ async fn a_client_that_vanishes_ends_the_handler_that_has_not_accepted() {
     let (report, mut events) = events();
     let app = Router::new().route("/ws", any(never_accepts)).route("/echo", any(echo));
     let address = serve(app.layer(WsHandshakeLayer::new()).with_state(report)).await;
-    let mut client = Client::connect(address).await;
-    client.send(&Handshake::valid().bytes()).await;
-    assert_eq!(events.next().await, "runs");
-    // It keeps nobody else waiting.
-    let (mut other, head) = Client::handshake(address, &Handshake::valid().to("/echo")).await;
-    assert_eq!(head.status, 101);
-    other.send(b"hello").await;
-    assert_eq!(other.exactly(5).await, b"hello");
-    drop(client);
-    assert_eq!(events.next().await, "dropped");
+    for over in Over::ALL {
+        let client = over.ask(address, &Handshake::valid(), b"").await;
+        assert_eq!(events.next().await, "runs");
+        // It keeps nobody else waiting.
+        let (mut other, head) = over.handshake(address, &Handshake::valid().to("/echo")).await;
+        head.accepts(*over, "another client");
+        other.send(b"hello").await;
+        assert_eq!(other.exactly(5).await, b"hello");
+        drop(client);
+        assert_eq!(events.next().await, "dropped");
+    }
 }
 
 #[tokio::test]
 async fn a_client_that_vanishes_later_is_the_end_of_the_stream() {
     async fn reads(State(report): State<Report>, mut stream: WsStream) {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0; 3];
+        stream.read_exact(&mut bytes).await.unwrap();
+        report.say(String::from_utf8_lossy(&bytes));
+        bytes.clear();
         let _ = stream.read_to_end(&mut bytes).await;
-        report.say(format!("{} bytes", bytes.len()));
+        report.say(format!("{} more", bytes.len()));
     }
     let (report, mut events) = events();
     let app = Router::new().route("/ws", any(reads)).layer(WsHandshakeLayer::new()).with_state(report);
-    let (mut client, _) = Client::handshake(serve(app).await, &Handshake::valid()).await;
-    client.send(b"abc").await;
-    drop(client);
-    assert_eq!(events.next().await, "3 bytes");
+    let address = serve(app).await;
+    for over in Over::ALL {
+        let (mut client, _) = over.handshake(address, &Handshake::valid()).await;
+        client.send(b"abc").await;
+        assert_eq!(events.next().await, "abc", "{over:?}");
+        drop(client);
+        assert_eq!(events.next().await, "0 more", "{over:?}");
+    }
 }
 
 #[tokio::test]
@@ -71,16 +79,18 @@ async fn a_handler_that_panics_ends_its_own_connection() {
         .route("/echo", any(echo))
         .layer(WsHandshakeLayer::new());
     let address = serve(app).await;
-    for (path, answer) in [("/before", ""), ("/after", "HTTP/1.1 101 "), ("/callback", "HTTP/1.1 101 ")] {
-        let mut client = Client::connect(address).await;
-        client.send(&Handshake::valid().to(path).bytes()).await;
-        let answered = String::from_utf8(client.rest().await).unwrap();
-        assert!(answered.starts_with(answer) && answered.is_empty() == answer.is_empty(), "{path}: {answered}");
+    for over in Over::ALL {
+        for (path, accepted) in [("/before", false), ("/after", true), ("/callback", true)] {
+            let mut client = over.ask(address, &Handshake::valid().to(path), b"").await;
+            let status = client.answer().await.map(|head| head.status);
+            assert_eq!(status, accepted.then_some(over.accepted()), "{over:?} {path}");
+            assert_eq!(client.rest().await, b"", "{over:?} {path}");
+        }
+        let (mut client, head) = over.handshake(address, &Handshake::valid().to("/echo")).await;
+        head.accepts(*over, "the next");
+        client.send(b"hello").await;
+        assert_eq!(client.exactly(5).await, b"hello");
     }
-    let (mut client, head) = Client::handshake(address, &Handshake::valid().to("/echo")).await;
-    assert_eq!(head.status, 101);
-    client.send(b"hello").await;
-    assert_eq!(client.exactly(5).await, b"hello");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

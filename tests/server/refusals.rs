@@ -8,11 +8,12 @@ use ws_handshake::{
     AllowHost, AllowOrigin, Rejection, RejectionKind as K, ReportedRejection, Subprotocols, WsHandshakeLayer, WsUpgrade,
 };
 
-use crate::support::{Client, Handshake, echo, serve};
+use crate::support::{Client, Handshake, Over, echo, serve};
 
 /// An application that also says, in a field, which [`Rejection`] the layer left in its response.
 fn app(layer: WsHandshakeLayer) -> Router {
-    let app = Router::new().route("/ws", any(echo)).layer(layer);
+    // A plain CONNECT has no path.
+    let app = Router::new().route("/ws", any(echo)).fallback(any(echo)).layer(layer);
     app.layer(axum::middleware::map_response(async |mut response: axum::response::Response| {
         let kind = response.extensions().get::<Rejection>().map(|rejection| format!("{:?}", rejection.kind()));
         if let Some(kind) = kind {
@@ -30,27 +31,16 @@ fn app(layer: WsHandshakeLayer) -> Router {
 type Row = (&'static str, Handshake, K, u16, &'static [(&'static str, &'static str)]);
 
 #[rustfmt::skip]
-fn rows() -> Vec<Row> {
+fn rows_over_both() -> Vec<Row> {
     let valid = Handshake::valid;
     let many = (0..33).map(|n| format!("p{n}")).collect::<Vec<_>>().join(", ");
     vec![
-        ("disguised", valid().set("upgrade", "x"), K::UpgradeInvalid, 400, &[]),
-        ("method", valid().line("POST /ws HTTP/1.1").add("content-length", "0"), K::MethodInvalid, 405, &[("allow", "GET")]),
-        ("no host", valid().without("host"), K::AuthorityMissing, 400, &[]),
-        ("two hosts", valid().add("host", "example.com"), K::AuthorityRepeated, 400, &[]),
-        ("empty host", valid().set("host", ""), K::AuthorityInvalid, 400, &[]),
         ("malformed host", valid().set("host", "example.com:99999"), K::AuthorityInvalid, 400, &[]),
         ("two authorities", valid().line("GET http://evil.com/ws HTTP/1.1"), K::AuthorityMismatched, 400, &[]),
-        ("body by length", valid().add("content-length", "5"), K::BodyAnnounced, 400, &[]),
-        ("body by coding", valid().add("transfer-encoding", "chunked"), K::BodyAnnounced, 400, &[]),
-        ("connection", valid().set("connection", "no-upgrade-please"), K::ConnectionInvalid, 400, &[]),
         ("no version", valid().without("sec-websocket-version"), K::VersionMissing, 400, &[("sec-websocket-version", "13")]),
         ("two versions", valid().add("sec-websocket-version", "13"), K::VersionRepeated, 400, &[("sec-websocket-version", "13")]),
         ("version 8", valid().set("sec-websocket-version", "8"), K::VersionUnsupported, 426,
             &[("sec-websocket-version", "13"), ("upgrade", "websocket"), ("connection", "upgrade, close")]),
-        ("no key", valid().without("sec-websocket-key"), K::KeyMissing, 400, &[]),
-        ("two keys", valid().add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), K::KeyRepeated, 400, &[]),
-        ("short key", valid().set("sec-websocket-key", "c2hvcnQ="), K::KeyInvalid, 400, &[]),
         ("host not allowed", valid().set("host", "evil.com").set("origin", "https://evil.com"), K::HostNotAllowed, 403, &[]),
         ("two origins", valid().add("origin", "https://example.com"), K::OriginRepeated, 400, &[]),
         ("origin with a path", valid().set("origin", "https://example.com/"), K::OriginInvalid, 400, &[]),
@@ -65,6 +55,43 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+#[rustfmt::skip]
+fn rows_over_http1() -> Vec<Row> {
+    let valid = Handshake::valid;
+    vec![
+        ("disguised", valid().set("upgrade", "x"), K::UpgradeInvalid, 400, &[]),
+        ("method", valid().line("POST /ws HTTP/1.1").add("content-length", "0"), K::MethodInvalid, 405, &[("allow", "GET")]),
+        ("no host", valid().without("host"), K::AuthorityMissing, 400, &[]),
+        ("two hosts", valid().add("host", "example.com"), K::AuthorityRepeated, 400, &[]),
+        ("empty host", valid().set("host", ""), K::AuthorityInvalid, 400, &[]),
+        ("body by length", valid().add("content-length", "5"), K::BodyAnnounced, 400, &[]),
+        ("body by coding", valid().add("transfer-encoding", "chunked"), K::BodyAnnounced, 400, &[]),
+        ("connection", valid().set("connection", "no-upgrade-please"), K::ConnectionInvalid, 400, &[]),
+        ("no key", valid().without("sec-websocket-key"), K::KeyMissing, 400, &[]),
+        ("two keys", valid().add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), K::KeyRepeated, 400, &[]),
+        ("short key", valid().set("sec-websocket-key", "c2hvcnQ="), K::KeyInvalid, 400, &[]),
+    ]
+}
+
+/// Over HTTP/2 the first `Host` is the authority, and the others are fields.
+#[rustfmt::skip]
+fn rows_over_http2() -> Vec<Row> {
+    let valid = Handshake::valid;
+    vec![
+        ("a plain CONNECT", valid().protocol(None), K::UpgradeInvalid, 400, &[]),
+        ("another protocol", valid().protocol(Some("connect-udp")), K::UpgradeInvalid, 400, &[]),
+        ("a protocol like it", valid().protocol(Some("websocket/13")), K::UpgradeInvalid, 400, &[]),
+        ("another host", valid().add("host", "evil.com"), K::AuthorityMismatched, 400, &[]),
+        ("another port", valid().add("host", "example.com:8443"), K::AuthorityMismatched, 400, &[]),
+        ("a malformed host beside", valid().add("host", "example.com:x"), K::AuthorityInvalid, 400, &[]),
+        ("two hosts beside", valid().add("host", "example.com").add("host", "example.com"), K::AuthorityRepeated, 400, &[]),
+    ]
+}
+
+fn rows(over: Over) -> Vec<Row> {
+    [rows_over_both(), over.pick(rows_over_http1(), rows_over_http2())].concat()
+}
+
 fn strict() -> WsHandshakeLayer {
     WsHandshakeLayer::new()
         .allow_hosts(AllowHost::list(["example.com"]).unwrap())
@@ -74,35 +101,48 @@ fn strict() -> WsHandshakeLayer {
 #[tokio::test]
 async fn each_row_of_the_table() {
     let address = serve(app(strict())).await;
-    for (name, handshake, kind, status, fields) in rows() {
-        let (mut client, head) = Client::handshake(address, &handshake).await;
-        assert_eq!((head.status, head.get("x-kind")), (status, Some(format!("{kind:?}").as_str())), "{name}");
-        for (field, value) in fields {
-            assert_eq!(head.get(field), Some(*value), "{name}: {field}");
+    for over in Over::ALL {
+        for (name, handshake, kind, status, fields) in rows(*over) {
+            let name = format!("{name}, {over:?}");
+            let (mut client, head) = over.handshake(address, &handshake).await;
+            // There is no `Upgrade` over HTTP/2, and so no 426.
+            let status = if status == 426 { over.pick(426, 400) } else { status };
+            assert_eq!((head.status, head.get("x-kind")), (status, Some(format!("{kind:?}").as_str())), "{name}");
+            for (field, value) in fields {
+                let expected = if ["upgrade", "connection"].contains(field) {
+                    over.pick(Some(*value), None)
+                } else {
+                    Some(*value)
+                };
+                assert_eq!(head.get(field), expected, "{name}: {field}");
+            }
+            if kind != K::VersionUnsupported {
+                assert_eq!((head.get("connection"), head.get("upgrade")), (over.closing(), None), "{name}");
+            }
+            assert_eq!(head.get("cache-control"), Some("no-store"), "{name}");
+            assert_eq!(head.get("content-type"), Some("text/plain; charset=utf-8"), "{name}");
+            assert_eq!(head.get("x-content-type-options"), Some("nosniff"), "{name}");
+            // The connection ends behind the body, and the body says nothing that the peer sent.
+            let body = String::from_utf8(client.rest().await).unwrap();
+            assert_eq!(body.len().to_string(), head.get("content-length").unwrap(), "{name}");
+            assert!(!body.is_empty() && !body.contains("evil") && !body.contains("x-mine"), "{name}: {body}");
         }
-        if kind != K::VersionUnsupported {
-            assert_eq!(head.get("connection"), Some("close"), "{name}");
-        }
-        assert_eq!(head.get("cache-control"), Some("no-store"), "{name}");
-        assert_eq!(head.get("content-type"), Some("text/plain; charset=utf-8"), "{name}");
-        assert_eq!(head.get("x-content-type-options"), Some("nosniff"), "{name}");
-        // The connection ends behind the body, and the body says nothing that the peer sent.
-        let body = String::from_utf8(client.rest().await).unwrap();
-        assert_eq!(body.len().to_string(), head.get("content-length").unwrap(), "{name}");
-        assert!(!body.is_empty() && !body.contains("evil") && !body.contains("x-mine"), "{name}: {body}");
+        let offer = Handshake::valid().add("sec-websocket-protocol", "other, chat");
+        let (_client, head) = over.handshake(address, &offer).await;
+        head.accepts(*over, "an offer");
+        assert_eq!(head.get("sec-websocket-protocol"), Some("chat"));
     }
-    let offer = Handshake::valid().add("sec-websocket-protocol", "other, chat");
-    let (_client, head) = Client::handshake(address, &offer).await;
-    assert_eq!((head.status, head.get("sec-websocket-protocol")), (101, Some("chat")));
 }
 
 #[tokio::test]
 async fn a_missing_origin_is_refused_where_one_is_required() {
     let address = serve(app(WsHandshakeLayer::new().require_origin())).await;
-    let (_, head) = Client::handshake(address, &Handshake::valid().without("origin")).await;
-    assert_eq!((head.status, head.get("x-kind")), (403, Some("OriginMissing")));
-    let (_, head) = Client::handshake(address, &Handshake::valid()).await;
-    assert_eq!(head.status, 101);
+    for over in Over::ALL {
+        let (_, head) = over.handshake(address, &Handshake::valid().without("origin")).await;
+        assert_eq!((head.status, head.get("x-kind")), (403, Some("OriginMissing")));
+        let (_, head) = over.handshake(address, &Handshake::valid()).await;
+        head.accepts(*over, "with an origin");
+    }
 }
 
 #[tokio::test]
@@ -116,15 +156,16 @@ async fn a_slow_predicate_ends_at_the_timeout_and_keeps_nobody_waiting() {
     });
     let layer = WsHandshakeLayer::new().allow_origin(slow).decision_timeout(Duration::from_millis(300));
     let address = serve(app(layer)).await;
-    let mut waiting = Client::connect(address).await;
-    waiting.send(&Handshake::valid().set("origin", "https://slow.com").bytes()).await;
-    for (origin, status) in [("https://asked.com", 101), ("https://evil.com", 403)] {
-        let (_, head) = Client::handshake(address, &Handshake::valid().set("origin", origin)).await;
-        assert_eq!(head.status, status, "{origin}");
+    for over in Over::ALL {
+        let mut waiting = over.ask(address, &Handshake::valid().set("origin", "https://slow.com"), b"").await;
+        for (origin, status) in [("https://asked.com", over.accepted()), ("https://evil.com", 403)] {
+            let (_, head) = over.handshake(address, &Handshake::valid().set("origin", origin)).await;
+            assert_eq!(head.status, status, "{origin}");
+        }
+        let head = waiting.head().await;
+        assert_eq!((head.status, head.get("x-kind")), (503, Some("DecisionTimedOut")));
+        assert_eq!((head.get("retry-after"), head.get("connection")), (Some("5"), over.closing()));
     }
-    let head = waiting.head().await;
-    assert_eq!((head.status, head.get("x-kind")), (503, Some("DecisionTimedOut")));
-    assert_eq!((head.get("retry-after"), head.get("connection")), (Some("5"), Some("close")));
 }
 
 #[tokio::test]
@@ -133,11 +174,23 @@ async fn extracting_from_a_plain_request_is_426() {
     let mut client = Client::connect(address).await;
     // It was no handshake, so that the connection goes on.
     for _ in 0..2 {
-        client.send(b"GET /ws HTTP/1.1\r\nhost: example.com\r\n\r\n").await;
+        client.send(&Handshake::page("/ws").bytes()).await;
         let head = client.head().await;
         assert_eq!((head.status, head.get("x-kind")), (426, Some("HandshakeMissing")));
         assert_eq!((head.get("upgrade"), head.get("connection")), (Some("websocket"), Some("upgrade")));
         client.exactly(head.get("content-length").unwrap().parse().unwrap()).await;
+    }
+    // Over HTTP/2 there is nothing to be upgraded to.
+    let others = Handshake::valid().without("sec-websocket-version");
+    let rows = [
+        ("a page", Handshake::page("/ws")),
+        ("a plain CONNECT", others.clone().protocol(None)),
+        ("another protocol", others.protocol(Some("connect-udp"))),
+    ];
+    for (name, request) in rows {
+        let (_, head) = Over::Http2.handshake(address, &request).await;
+        assert_eq!((head.status, head.get("x-kind")), (400, Some("HandshakeMissing")), "{name}");
+        assert_eq!((head.get("upgrade"), head.get("connection")), (None, None), "{name}");
     }
 }
 
@@ -151,18 +204,19 @@ async fn extracting_without_a_layer_or_twice_is_500() {
     }
     let bare = Router::new().route("/ws", any(echo)).route("/optional", any(optional));
     let address = serve(bare.merge(Router::new().route("/twice", any(twice)).layer(WsHandshakeLayer::new()))).await;
-    for (path, named) in
-        [("/ws", "WsHandshakeLayer"), ("/optional", "WsHandshakeLayer"), ("/twice", "extracted before")]
-    {
-        let (mut client, head) =
-            Client::handshake(address, &Handshake::valid().to(path).set("connection", "upgrade, close")).await;
-        assert_eq!(head.status, 500, "{path}");
-        let body = String::from_utf8(client.rest().await).unwrap();
-        assert!(body.contains(named), "{path}: {body}");
+    for over in Over::ALL {
+        for (path, named) in
+            [("/ws", "WsHandshakeLayer"), ("/optional", "WsHandshakeLayer"), ("/twice", "extracted before")]
+        {
+            let (mut client, head) =
+                over.handshake(address, &Handshake::valid().to(path).set("connection", "upgrade, close")).await;
+            assert_eq!(head.status, 500, "{path}");
+            let body = String::from_utf8(client.rest().await).unwrap();
+            assert!(body.contains(named), "{path}: {body}");
+        }
+        let (_, head) = over.handshake(address, &Handshake::page("/optional")).await;
+        assert_eq!(head.status, 204);
     }
-    let mut client = Client::connect(address).await;
-    client.send(b"GET /optional HTTP/1.1\r\nhost: example.com\r\n\r\n").await;
-    assert_eq!(client.head().await.status, 204);
 }
 
 #[tokio::test]
@@ -186,20 +240,23 @@ async fn a_request_without_a_connection_is_500() {
 #[tokio::test]
 async fn a_rejection_response_decides_all_but_what_is_owed() {
     let layer = WsHandshakeLayer::new().rejection_response(|rejection: &Rejection| {
-        let status = if rejection.kind() == K::KeyMissing { StatusCode::OK } else { StatusCode::IM_A_TEAPOT };
+        let status = if rejection.kind() == K::OriginInvalid { StatusCode::OK } else { StatusCode::IM_A_TEAPOT };
         (status, [("connection", "keep-alive"), ("x-mine", "yes")], "mine").into_response()
     });
     let address = serve(Router::new().route("/ws", any(echo)).layer(layer)).await;
     let rows = [
         ("its own status", Handshake::valid().set("origin", "https://evil.com"), 418, "close"),
-        ("no success", Handshake::valid().without("sec-websocket-key"), 400, "close"),
+        ("no success", Handshake::valid().set("origin", "garbage"), 400, "close"),
         ("fields owed", Handshake::valid().set("sec-websocket-version", "8"), 418, "upgrade, close"),
     ];
-    for (name, handshake, status, connection) in rows {
-        let (mut client, head) = Client::handshake(address, &handshake).await;
-        assert_eq!((head.status, head.get("x-mine")), (status, Some("yes")), "{name}");
-        assert_eq!((head.get("connection"), head.get("cache-control")), (Some(connection), Some("no-store")), "{name}");
-        assert_eq!(client.rest().await, b"mine", "{name}");
+    for over in Over::ALL {
+        for (name, handshake, status, connection) in &rows {
+            let (mut client, head) = over.handshake(address, handshake).await;
+            assert_eq!((head.status, head.get("x-mine")), (*status, Some("yes")), "{name}");
+            let connection = over.pick(Some(*connection), None);
+            assert_eq!((head.get("connection"), head.get("cache-control")), (connection, Some("no-store")), "{name}");
+            assert_eq!(client.rest().await, b"mine", "{name}");
+        }
     }
 }
 
@@ -211,8 +268,11 @@ async fn report_only_lets_through_and_says_so() {
         ("https://evil.com", Some("OriginNotAllowed")),
         ("garbage", Some("OriginInvalid")),
     ];
-    for (origin, reported) in rows {
-        let (_, head) = Client::handshake(address, &Handshake::valid().set("origin", origin)).await;
-        assert_eq!((head.status, head.get("x-reported"), head.get("x-kind")), (101, reported, None), "{origin}");
+    for over in Over::ALL {
+        for (origin, reported) in rows {
+            let (_, head) = over.handshake(address, &Handshake::valid().set("origin", origin)).await;
+            head.accepts(*over, origin);
+            assert_eq!((head.get("x-reported"), head.get("x-kind")), (reported, None), "{origin}");
+        }
     }
 }

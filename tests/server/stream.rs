@@ -19,17 +19,18 @@ use tokio::{
 };
 use ws_handshake::{WsHandshakeLayer, WsStream};
 
-use crate::support::{Client, Handshake, Report, echo, events, serve};
+use crate::support::{Client, Handshake, Over, Report, echo, events, serve};
 
 #[tokio::test]
 async fn early_bytes_come_first() {
     let address = serve(Router::new().route("/ws", any(echo)).layer(WsHandshakeLayer::new())).await;
     let early = vec![b'x'; 5000];
-    let mut client = Client::connect(address).await;
-    client.send(&[Handshake::valid().bytes(), early.clone()].concat()).await;
-    assert_eq!(client.head().await.status, 101);
-    client.send(b"later").await;
-    assert_eq!(client.exactly(5005).await, [&early[..], b"later"].concat());
+    for over in Over::ALL {
+        let mut client = over.ask(address, &Handshake::valid(), &early).await;
+        client.head().await.accepts(*over, "early bytes");
+        client.send(b"later").await;
+        assert_eq!(client.exactly(5005).await, [&early[..], b"later"].concat());
+    }
 }
 
 #[tokio::test]
@@ -51,32 +52,33 @@ async fn each_half_closes_by_itself() {
     let app = Router::new().route("/end", any(answers_at_the_end)).route("/first", any(closes_first));
     let address = serve(app.layer(WsHandshakeLayer::new()).with_state(report)).await;
 
-    let (mut client, _) = Client::handshake(address, &Handshake::valid().to("/end")).await;
-    client.send(b"abc").await;
-    client.stream.shutdown().await.unwrap();
-    assert_eq!(client.rest().await, b"cba");
+    for over in Over::ALL {
+        let (mut client, _) = over.handshake(address, &Handshake::valid().to("/end")).await;
+        client.send(b"abc").await;
+        client.finish().await;
+        assert_eq!(client.rest().await, b"cba");
 
-    let (mut client, _) = Client::handshake(address, &Handshake::valid().to("/first")).await;
-    assert_eq!(client.rest().await, b"");
-    client.send(b"still heard").await;
-    client.stream.shutdown().await.unwrap();
-    assert_eq!(events.next().await, "still heard");
+        let (mut client, _) = over.handshake(address, &Handshake::valid().to("/first")).await;
+        assert_eq!(client.rest().await, b"");
+        client.send(b"still heard").await;
+        client.finish().await;
+        assert_eq!(events.next().await, "still heard");
+    }
 }
 
 #[tokio::test]
 async fn large_messages_go_both_ways() {
     let address = serve(Router::new().route("/ws", any(echo)).layer(WsHandshakeLayer::new())).await;
-    let (client, _) = Client::handshake(address, &Handshake::valid()).await;
     let sent: Vec<u8> = (0..4_000_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
-    let (mut read, mut write) = client.stream.into_split();
-    let written = sent.clone();
-    tokio::spawn(async move {
-        write.write_all(&written).await.unwrap();
-        write.shutdown().await.unwrap();
-    });
-    let mut received = Vec::new();
-    read.read_to_end(&mut received).await.unwrap();
-    assert!(received == sent);
+    for over in Over::ALL {
+        let (client, _) = over.handshake(address, &Handshake::valid()).await;
+        let (mut sender, mut receiver) = client.split();
+        let (received, ()) = tokio::join!(receiver.rest(), async {
+            sender.send(&sent).await.unwrap();
+            sender.finish().await;
+        });
+        assert!(received == sent, "{over:?}: {} bytes", received.len());
+    }
 }
 
 /// An IO that counts the buffers of each vectored write.
@@ -171,7 +173,7 @@ async fn downcast_gives_the_socket_and_the_early_bytes() {
         assert_eq!(client.head().await.status, 101);
         assert_eq!(events.next().await, "early");
         client.send(b"late").await;
-        client.stream.shutdown().await.unwrap();
+        client.finish().await;
         assert_eq!(events.next().await, "late");
         assert_eq!(client.rest().await, b"from the socket");
     }
@@ -188,10 +190,12 @@ async fn taken_apart_it_keeps_what_was_read_early() {
     }
     let (report, mut events) = events();
     let app = Router::new().route("/ws", any(parts)).layer(WsHandshakeLayer::new()).with_state(report);
-    let mut client = Client::connect(serve(app).await).await;
-    client.send(&[&Handshake::valid().bytes()[..], b"early"].concat()).await;
-    assert_eq!(events.next().await, "None");
-    assert_eq!(events.next().await, "early");
+    let address = serve(app).await;
+    for over in Over::ALL {
+        let _client = over.ask(address, &Handshake::valid(), b"early").await;
+        assert_eq!(events.next().await, "None");
+        assert_eq!(events.next().await, "early");
+    }
 }
 
 #[tokio::test]
