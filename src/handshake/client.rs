@@ -221,7 +221,7 @@ impl Head<'_> {
             let line = once(fields.key, RejectionKind::KeyMissing, RejectionKind::KeyRepeated)?;
             Some(Key::from_bytes(line.as_bytes()).ok_or(RejectionKind::KeyInvalid)?)
         } else {
-            // RFC 8441 §5.1: "Sec-WebSocket-Key and Sec-WebSocket-Accept header fields are not used".
+            // RFC 8441 §5: "do not do the processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields".
             None
         };
         let origin = match fields.origin {

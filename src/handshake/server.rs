@@ -82,7 +82,7 @@ impl ServerHandshake {
     /// 101 over HTTP/1.1, 200 over HTTP/2.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        // RFC 8441 §5: "in place of the 101 response", a 2xx.
+        // RFC 8441 §5: the `CONNECT` "replaces the GET-based request", and RFC 9113 §8.5: a 2xx accepts it.
         if self.over_http1() { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK }
     }
 

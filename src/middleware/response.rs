@@ -80,7 +80,7 @@ pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken
         }
         return;
     }
-    // RFC 8441 §5: over HTTP/2 a 2xx accepts, and a page is no acceptance. RFC 9113 §8.6: there is no 101.
+    // RFC 9113 §8.5: a 2xx accepts a `CONNECT`, which no page means to do. §8.6: HTTP/2 has no 101.
     let instead = match status {
         StatusCode::SWITCHING_PROTOCOLS => StatusCode::INTERNAL_SERVER_ERROR,
         _ if status.is_success() && (taken || speaks_of_content(response)) => StatusCode::NOT_ACCEPTABLE,

@@ -276,6 +276,24 @@ async fn an_outer_layer_that_replaces_the_answer() {
     }
 }
 
+/// The same over HTTP/2, where a stream belongs to whoever was told a 2xx, and to nobody else.
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn an_outer_layer_that_replaces_the_answer_over_http2() {
+    for (status, ends) in [(StatusCode::CREATED, "stream true"), (StatusCode::FORBIDDEN, "ClientGone")] {
+        let (report, mut events) = events();
+        let replace = from_fn(move |request: Request, next: Next| async move {
+            let _ = next.run(request).await;
+            status
+        });
+        let handler = async |State(report): State<Report>, ws: WsUpgrade| upgrade(ws, report);
+        let app = Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new()).layer(replace);
+        let mut client = Over::Http2.ask(serve(app.with_state(report)).await, &Handshake::valid(), b"data").await;
+        assert_eq!(client.head().await.status, status);
+        assert_eq!(events.next().await, ends);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_hands_nothing_over_is_an_error() {
     use hyper_util::{rt::TokioIo, service::TowerToHyperService};

@@ -9,7 +9,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, request::Parts};
 use ws_handshake::{WsHandshakeLayer, WsUpgrade};
 
-use crate::support::{Client, Handshake, echo, events, serve};
+use crate::support::{Client, Handshake, Over, echo, events, serve};
 
 const SECOND: &[u8] = b"GET /admin HTTP/1.1\r\nhost: example.com\r\n\r\n";
 
@@ -88,7 +88,7 @@ async fn a_plain_request_leaves_the_connection_open() {
 }
 
 /// Looks at the WebSocket fields alone, as lax extractors do, and says whether it was let upgrade.
-struct Lax;
+pub(crate) struct Lax;
 
 impl<S: Sync> FromRequestParts<S> for Lax {
     type Rejection = StatusCode;
@@ -103,7 +103,7 @@ impl<S: Sync> FromRequestParts<S> for Lax {
 
 #[tokio::test]
 async fn disguised_handshakes_never_reach_a_lax_extractor() {
-    let bare = Router::new().route("/ws", any(async |_: Lax| "upgraded"));
+    let bare = Router::new().fallback(any(async |_: Lax| ()));
     let open = serve(bare.clone()).await;
     let guarded = serve(bare.layer(WsHandshakeLayer::new())).await;
     let valid = || Handshake::valid().set("origin", "https://evil.com");
@@ -118,5 +118,13 @@ async fn disguised_handshakes_never_reach_a_lax_extractor() {
         assert_eq!(head.status, 200, "{name}: the lax extractor is not lax");
         let (_, head) = Client::handshake(guarded, &handshake).await;
         assert_eq!(head.status, 400, "{name}");
+    }
+    // Over HTTP/2 every CONNECT can upgrade. Without `:protocol` it has no path either.
+    let refused = if cfg!(feature = "http2") { 400 } else { 501 };
+    for (name, handshake) in [("plain CONNECT", valid().protocol(None)), ("for another", valid().protocol(Some("x")))] {
+        let (_, head) = Over::Http2.handshake(open, &handshake).await;
+        assert_eq!(head.status, 200, "{name}: the lax extractor is not lax");
+        let (_, head) = Over::Http2.handshake(guarded, &handshake).await;
+        assert_eq!(head.status, refused, "{name}");
     }
 }

@@ -6,6 +6,8 @@ use axum::{Router, routing::any};
 use tracing::{Instrument, Level};
 use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
 
+#[cfg(feature = "http2")]
+use crate::support::Over;
 use crate::support::{Client, Handshake, echo, serve};
 
 thread_local! {
@@ -27,7 +29,7 @@ impl io::Write for ThisThread {
 }
 
 /// Traces everything. One subscriber serves all threads: what is set for one alone may miss what another has turned off.
-fn trace() {
+pub(crate) fn trace() {
     static SET: Once = Once::new();
     SET.call_once(|| {
         let subscriber = tracing_subscriber::fmt().with_writer(|| ThisThread).with_ansi(false);
@@ -36,7 +38,7 @@ fn trace() {
     LOG.take();
 }
 
-fn logged() -> String {
+pub(crate) fn logged() -> String {
     String::from_utf8(LOG.take()).unwrap()
 }
 
@@ -90,6 +92,25 @@ async fn what_is_dropped_or_fails_is_traced() {
         "accepted handshake came to nothing error=the handshake was answered with something else",
         "no `WsHandshakeLayer` has seen",
     ] {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+/// Over HTTP/2 these would have opened the socket.
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn answers_that_accept_nothing_are_traced() {
+    trace();
+    let app = Router::new()
+        .route("/page", any(async || "a page"))
+        .route("/switching", any(async || http::StatusCode::SWITCHING_PROTOCOLS))
+        .layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+    for path in ["/page", "/switching"] {
+        Over::Http2.handshake(address, &Handshake::valid().to(path)).await;
+    }
+    let text = logged();
+    for expected in ["yet would open it status=200 instead=406", "yet would open it status=101 instead=500"] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
 }

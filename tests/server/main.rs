@@ -5,7 +5,11 @@ mod clients;
 mod compose;
 mod examples;
 mod extract;
+#[cfg(not(feature = "http2"))]
+mod fail_closed;
 mod gate;
+#[cfg(feature = "http2")]
+mod http2;
 mod leaving;
 mod lifecycle;
 mod logs;

@@ -219,8 +219,11 @@ fn disguised_handshakes_are_refused() {
         }
     }
     let (parts, ()) = request(Request::connect("a.com:1").version(Version::HTTP_2), &[]).into_parts();
-    let rejection = ClientHandshake::from_extended_connect(&parts, "connect-udp").unwrap_err();
-    assert_eq!(rejection.kind(), K::UpgradeInvalid);
+    // For something else, or for nothing: a plain `CONNECT`.
+    for protocol in ["connect-udp", ""] {
+        let rejection = ClientHandshake::from_extended_connect(&parts, protocol).unwrap_err();
+        assert_eq!(rejection.kind(), K::UpgradeInvalid, "{protocol:?}");
+    }
 }
 
 mod extended_connect {
@@ -247,6 +250,17 @@ mod extended_connect {
         assert!(
             read(TARGET, "other", &[("sec-websocket-key", &[]), ("sec-websocket-version", &[])]).unwrap().is_none()
         );
+    }
+
+    #[test]
+    fn what_nobody_has_read_may_ask_for_a_websocket() {
+        let connect = |changes| request(Request::connect(TARGET).version(Version::HTTP_2), changes);
+        let bare: &[Change<'_>] = &[("sec-websocket-version", &[]), ("sec-websocket-key", &[])];
+        let rows = [(None, true, false), (Some("websocket"), true, true), (Some("other"), false, false)];
+        for (protocol, with_fields, without) in rows {
+            assert_eq!(Head::from(&connect(&[])).asks_for_websocket(protocol), with_fields, "{protocol:?}");
+            assert_eq!(Head::from(&connect(bare)).asks_for_websocket(protocol), without, "{protocol:?}");
+        }
     }
 
     #[test]

@@ -151,6 +151,15 @@ impl Client {
         self.sender.finish().await;
     }
 
+    /// Resets the stream, over HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(crate) fn reset(&mut self, reason: h2::Reason) {
+        match &mut self.sender {
+            Sender::Http1(_) => panic!("HTTP/1.1 has no streams to reset"),
+            Sender::Http2(stream) => stream.reset(reason),
+        }
+    }
+
     pub(crate) async fn head(&mut self) -> Head {
         self.answer().await.expect("the server ends without an answer")
     }

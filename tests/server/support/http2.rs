@@ -74,6 +74,7 @@ impl Sender {
         self.stream.send_data(Bytes::new(), true).unwrap();
     }
 
+    #[cfg(feature = "http2")]
     pub(crate) fn reset(&mut self, reason: Reason) {
         self.stream.send_reset(reason);
     }
