@@ -11,6 +11,7 @@ for features in \
     "--no-default-features --features axum" \
     "--no-default-features --features tracing" \
     "--no-default-features --features tower,tracing" \
+    "--no-default-features --features http2" \
     "" \
     --all-features; do
     echo "clippy ${features:-(default features)}"

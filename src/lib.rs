@@ -1,8 +1,8 @@
 //! A tower `Layer` that owns the WebSocket opening handshake for axum, tower and hyper.
 //!
-//! It decides every upgrade request by the letter of RFC 6455, lets only the pages connect that may (same-origin by
-//! default), selects the subprotocol, and hands the upgraded byte stream to the handler. It does not frame messages:
-//! that is for the library of your choice, on a stream that any of them takes.
+//! It decides every upgrade request by the letter of RFC 6455 and RFC 8441, lets only the pages connect that may
+//! (same-origin by default), selects the subprotocol, and hands the upgraded byte stream to the handler. It does not
+//! frame messages: that is for the library of your choice, on a stream that any of them takes.
 //!
 #![cfg_attr(feature = "axum", doc = "```no_run")]
 #![cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -11,6 +11,7 @@
 //! use ws_handshake::{AllowOrigin, Subprotocols, WsHandshakeLayer, WsStream};
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! // `any`, not `get`: over HTTP/2 the method is `CONNECT`.
 //! let app = Router::new().route("/ws", any(echo)).layer(
 //!     WsHandshakeLayer::new()
 //!         .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(["https://*.example.com"])?))
@@ -45,6 +46,8 @@
 //!
 //! - `axum` (default): extractors for `WsUpgrade` and `WsStream`, and `WsUpgrade::on_upgrade`.
 //! - `tracing` (default): one event for each handshake decided, and for whatever goes wrong after it.
+//! - `http2`: handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
+//!   as `axum::serve` does with axum's own feature `http2`.
 //! - `tower`: the middleware alone.
 //!
 //! Without any of them there are four dependencies: `arc-swap`, `base64`, `http` and `sha1`.
@@ -52,7 +55,7 @@
 //! # Limits
 //!
 //! A request that offers more than 32 subprotocols or 32 extensions is refused, and an `Origin` longer than 512 bytes or
-//! a host name longer than 254 is malformed. Handshakes over HTTP/2 (RFC 8441) are refused (501).
+//! a host name longer than 254 is malformed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "axum")]

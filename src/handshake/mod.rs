@@ -54,6 +54,19 @@
 //! | §4.4 | MAY answer several versions in the field | only 13 exists | |
 //! | §10.2 | servers not meant for any page SHOULD verify `Origin` | [`AllowOrigin::same_origin`](crate::AllowOrigin::same_origin), the default | `decide::tests::same_origin_is_the_default` |
 //! | §11.3.1, §11.3.5 | key and version MUST NOT appear twice | [`RejectionKind`] | `client::tests::each_fault_has_its_own_kind` |
+//!
+//! And what RFC 8441 asks where the handshake is an extended `CONNECT` over HTTP/2. Tests of `http2` are in `tests/server`.
+//!
+//! | RFC 8441 | What it asks | Where | Test |
+//! |---|---|---|---|
+//! | §3 | the server announces that it knows extended `CONNECT` | outside: the server's settings | |
+//! | §4 | `:scheme`, `:path` and `:authority` are the target's | [`Authority`] | `client::tests::extended_connect::faults_are_400_and_name_no_connection` |
+//! | §5 | `:protocol` is `websocket` | [`ClientHandshake::from_extended_connect`] | `http2::the_protocol_is_known_in_any_case_and_a_key_is_ignored` |
+//! | §5 | no `Connection` and no `Upgrade`, in the answer either | [`ServerHandshake`], [`Rejection`] | `refusals::each_row_of_the_table` |
+//! | §5 | the host is in `:authority` | [`Authority`] | `refusals::each_row_of_the_table` |
+//! | §5 | neither `Sec-WebSocket-Key` nor `-Accept` is processed | [`ClientHandshake`] | `http2::the_protocol_is_known_in_any_case_and_a_key_is_ignored` |
+//! | §5 | `Origin`, `Sec-WebSocket-Version`, `-Protocol` and `-Extensions` are used as in RFC 6455 | [`Policy`](crate::Policy) | `refusals::each_row_of_the_table` |
+//! | §5 | the stream is the connection; its end and its reset are the connection's | `WsStream` | `http2::resets_and_ends_reach_the_handler` |
 
 pub(crate) mod authority;
 pub(crate) mod client;

@@ -42,19 +42,29 @@ use crate::{
 ///   layer innermost for such handlers: `any(handler).layer(ws)`.
 /// - With `on_upgrade` the answer takes its way through the layers inside, which may add fields to it.
 /// - A layer outside this one that replaces the answer cannot be seen from here: where hyper is closing the connection,
-///   the handler may then read a stream whose client was told something else.
+///   or over HTTP/2 where it is replaced by another 2xx, the handler may then read a stream whose client was told
+///   something else.
 /// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
 ///   inner one negotiates the subprotocol. Whoever takes the handshake between the two keeps it from the
 ///   inner one, which then answers 500.
 ///
+/// # HTTP/2
+///
+/// With the feature `http2` an extended `CONNECT` for `websocket` is a handshake too (RFC 8441), decided by the same
+/// policy and taken by the same handlers, on routes that take `CONNECT`: `any(handler)`, not `get(handler)`. It is
+/// accepted by a 200. As any 2xx would accept it, one that nobody meant as acceptance becomes 406, and a 101 becomes
+/// 500. A `CONNECT` for anything else passes untouched. Without the feature every `CONNECT` over HTTP/2 that bears
+/// WebSocket fields is refused (501).
+///
 /// # Handlers that exist already
 ///
 /// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc work behind this layer as they are. It decides
-/// their handshake; they answer it, so that its subprotocols and its guard over the answer do not reach them.
+/// their handshake; they answer it, so that its subprotocols and its guard over the answer do not reach them. Over HTTP/2
+/// only axum's knows how to.
 ///
 /// # Bounds
 ///
-/// The response's body must be `Default` for the answer that accepts ([`EmptyBody`](crate::EmptyBody)), and
+/// The response's body must be a `Default` one for the answer that accepts ([`EmptyBody`](crate::EmptyBody)), and
 /// `From<&'static str>` for the default refusal, unless there is a [`rejection_response`](Self::rejection_response). The
 /// inner service must be `Clone`, for it waits while an asynchronous predicate decides, and its future
 /// `Send + 'static`, for it moves to a task of its own when a handler goes straight on. It runs within a tokio runtime
@@ -125,7 +135,7 @@ impl<R: Clone> WsHandshakeLayer<R> {
     /// is missing) is plain text: take a `Result<WsUpgrade, Rejection>` to write it otherwise.
     ///
     /// It decides the body, the fields and the status; a status below 400 is replaced by the rejection's own. The layer
-    /// adds what a refusal owes: `Connection: close`, `Cache-Control: no-store` and, by kind, `Allow`, `Upgrade`,
+    /// adds what a refusal owes: over HTTP/1.1 `Connection: close`, `Cache-Control: no-store` and, by kind, `Allow`, `Upgrade`,
     /// `Sec-WebSocket-Version` and `Retry-After`. The default is the status of the rejection and its reason as plain
     /// text.
     ///

@@ -21,6 +21,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
 /// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection.
 ///
+/// Over HTTP/2 it is one stream of a connection. A write takes at most 16 KiB, so that a client that does not read holds
+/// the writer back. A stream that the client resets fails to be written, and fails to be read, but for a reset with
+/// `CANCEL` or `NO_ERROR`: hyper reads these as the end of the stream (RFC 8441 §5 means the first for a connection that
+/// was cut off).
+///
 /// ```
 /// use tokio::io::AsyncReadExt;
 /// use ws_handshake::WsStream;

@@ -51,7 +51,7 @@ impl WsUpgrade {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] to be answered: 426 for a request that is no handshake; 500 for one that no
+    /// A [`Rejection`] to be answered: 426 for a request that is no handshake (over HTTP/2 400); 500 for one that no
     /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen, or whose handshake was taken before.
     pub fn from_request<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
         let protocol = extended_connect::protocol(request.method(), request.extensions());

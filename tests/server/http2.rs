@@ -216,7 +216,7 @@ const KIB: u32 = 1024;
 async fn a_thousand_sockets_on_one_connection_and_stalled_ones_among_them() {
     async fn never_reads(mut stream: WsStream) {
         stream.write_all(b"deaf").await.unwrap();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let mut server = auto();
     // The window of the connection has room for many sockets whose handlers do not read.

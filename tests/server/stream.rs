@@ -72,10 +72,10 @@ async fn large_messages_go_both_ways() {
     let sent: Vec<u8> = (0..4_000_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
     for over in Over::ALL {
         let (client, _) = over.handshake(address, &Handshake::valid()).await;
-        let (mut sender, mut receiver) = client.split();
-        let (received, ()) = tokio::join!(receiver.rest(), async {
-            sender.send(&sent).await.unwrap();
-            sender.finish().await;
+        let (mut write, mut read) = client.split();
+        let (received, ()) = tokio::join!(read.rest(), async {
+            write.send(&sent).await.unwrap();
+            write.finish().await;
         });
         assert!(received == sent, "{over:?}: {} bytes", received.len());
     }

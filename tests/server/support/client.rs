@@ -26,7 +26,7 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    /// Those in which this build serves WebSockets.
+    /// Those in which this build takes handshakes.
     pub(crate) const ALL: &[Self] = if cfg!(feature = "http2") { &[Self::Http1, Self::Http2] } else { &[Self::Http1] };
 
     /// Connects, sends the handshake and reads the head of the answer.
