@@ -2,7 +2,7 @@
 
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use hyper::body::Body;
 
@@ -88,6 +88,10 @@ pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken
     };
     observe::accepts_nothing(status, instead);
     *response.status_mut() = instead;
+    if response.body().is_end_stream() {
+        // It may be the length of a body that axum took.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
 }
 
 /// Makes an answer the last one of its connection.
@@ -105,6 +109,8 @@ fn close<B>(response: &mut Response<B>) {
 
 /// Whether there is a body, or was one: axum empties that of a 2xx to `CONNECT` and leaves its fields.
 fn speaks_of_content<B: Body>(response: &Response<B>) -> bool {
-    let fields = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING];
-    !response.body().is_end_stream() || fields.iter().any(|name| response.headers().contains_key(name))
+    let headers = response.headers();
+    !response.body().is_end_stream()
+        || headers.contains_key(CONTENT_TYPE)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }

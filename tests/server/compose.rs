@@ -268,7 +268,12 @@ async fn a_layer_around_a_whole_service() {
 }
 
 mod foreign_extractors {
+    #[cfg(feature = "http2")]
+    use http::header::SEC_WEBSOCKET_KEY;
+
     use super::*;
+    #[cfg(feature = "http2")]
+    use crate::support::http2;
 
     /// Sends one masked text frame, and reads the one that comes back.
     async fn echoes_a_frame(over: Over, address: SocketAddr, path: &str) {
@@ -313,38 +318,39 @@ mod foreign_extractors {
         response
     }
 
-    #[tokio::test]
-    async fn they_work_unchanged_and_their_handshake_is_decided() {
+    /// Each behind one layer, and behind two.
+    async fn servers() -> [SocketAddr; 2] {
         let app = Router::new()
             .route("/axum", any(with_axum))
             .route("/fastwebsockets", any(with_fastwebsockets))
             .route("/yawc", any(with_yawc))
             .layer(WsHandshakeLayer::new());
-        let address = serve(app.clone()).await;
-        let twice = serve(app.layer(WsHandshakeLayer::new())).await;
-        for address in [address, twice] {
+        [serve(app.clone()).await, serve(app.layer(WsHandshakeLayer::new())).await]
+    }
+
+    #[tokio::test]
+    async fn they_work_unchanged_and_their_handshake_is_decided() {
+        for address in servers().await {
             for path in ["/axum", "/fastwebsockets", "/yawc"] {
                 echoes_a_frame(Over::Http1, address, path).await;
             }
         }
     }
 
-    /// Only axum's knows HTTP/2. What the others answer opens no socket, and says that it is the server's fault.
+    /// Only axum's knows HTTP/2. What the others answer opens no socket.
     #[cfg(feature = "http2")]
     #[tokio::test]
     async fn over_http2_there_is_only_the_one_of_axum() {
-        let app = Router::new()
-            .route("/axum", any(with_axum))
-            .route("/fastwebsockets", any(with_fastwebsockets))
-            .route("/yawc", any(with_yawc))
-            .layer(WsHandshakeLayer::new());
-        let address = serve(app.clone()).await;
-        let twice = serve(app.layer(WsHandshakeLayer::new())).await;
-        for address in [address, twice] {
+        for address in servers().await {
             echoes_a_frame(Over::Http2, address, "/axum").await;
             for path in ["/fastwebsockets", "/yawc"] {
-                let (_, head) = Over::Http2.handshake(address, &Handshake::valid().to(path)).await;
-                assert!(head.status >= 400, "{path}: {}", head.status);
+                // Proxies that turn HTTP/1.1 into HTTP/2 leave the key in.
+                for (key, status) in [(None, 400), (Some("dGhlIHNhbXBsZSBub25jZQ=="), 500)] {
+                    let mut request = Handshake::valid().to(path).request();
+                    request.headers_mut().extend(key.map(|key| (SEC_WEBSOCKET_KEY, HeaderValue::from_static(key))));
+                    let (_, mut answer) = http2::ask(&mut http2::connect(address).await, request);
+                    assert_eq!(answer.answer().await.unwrap().status, status, "{path} {key:?}");
+                }
             }
         }
     }

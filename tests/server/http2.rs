@@ -30,6 +30,7 @@ async fn only_an_acceptance_opens_the_socket() {
     let app = Router::new()
         .route("/page", any(async || Html("<p>a page")))
         .route("/json", any(async || Json([1, 2, 3])))
+        .route("/length", any(async || ([("content-length", "6")], axum::body::Body::from("a page"))))
         .route("/created", any(async || (StatusCode::CREATED, "made")))
         .route("/taken", any(async |_: WsUpgrade| ()))
         .route("/no-content", any(async |_: WsUpgrade| StatusCode::NO_CONTENT))
@@ -43,6 +44,7 @@ async fn only_an_acceptance_opens_the_socket() {
     let rows = [
         ("/page", 406),
         ("/json", 406),
+        ("/length", 406),
         ("/created", 406),
         ("/taken", 406),
         ("/no-content", 406),
