@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Clients that nobody here wrote, against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium.
+# Clients that nobody here wrote, against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium, and over
+# HTTP/2 Chromium and Node's own client.
 #
 # `EXAMPLES=DIRECTORY ci/interop.sh` takes the examples built there instead of building them.
 set -euo pipefail
@@ -28,8 +29,14 @@ start TCP tcp $any
 start HYPER hyper $any
 start SAME_URL same_url $any
 start ORIGINS origins "$ORIGINS_FILE" $any
+start TLS tls --addr $any --allow-origin "$LISTED_ORIGIN"
+start TLS_CHAT tls --addr $any --subprotocol v1.chat
+start TLS_ALLOWS_OTHER tls --addr $any --allow-origin "https://$TLS" --allow-origin "http://$OTHER"
+export TLS_STDOUT=$work/TLS.stdout TLS_CHAT_STDOUT=$work/TLS_CHAT.stdout TLS_CHAT_STDERR=$work/TLS_CHAT.stderr
+export TLS_ALLOWS_OTHER_STDOUT=$work/TLS_ALLOWS_OTHER.stdout
 
 suite "Node's ws" node --test --test-reporter=spec ci/interop/node/ws.mjs
+suite "Node's http2" node --test --test-reporter=spec ci/interop/node/http2.mjs
 suite "Chromium" node --test --test-reporter=spec ci/interop/node/browser.mjs
 suite "Python's websockets" env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m unittest --verbose ci/interop/python/client.py
 conclude

@@ -1,7 +1,10 @@
-// Debian's Chromium against the examples that serve a page. `ci/interop.sh` starts them and passes where each listens.
+// Debian's Chromium against the examples that serve a page. `ci/interop.sh` starts them, and passes where each listens
+// and where it writes.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test as unbounded } from "node:test";
+import { readFile } from "node:fs/promises";
+import net from "node:net";
+import { after, afterEach, before, describe, test as unbounded } from "node:test";
 import { chromium } from "playwright-core";
 
 const need = (name) => process.env[name] ?? assert.fail(`set ${name}`);
@@ -9,14 +12,16 @@ const ECHO = need("ECHO");
 const OTHER = need("OTHER");
 const ALLOWS_OTHER = need("ALLOWS_OTHER");
 const SAME_URL = need("SAME_URL");
+const TLS = need("TLS");
+const TLS_CHAT = need("TLS_CHAT");
+const TLS_ALLOWS_OTHER = need("TLS_ALLOWS_OTHER");
 const [, PORT] = ECHO.split(":");
 
 const TIMEOUT = 15_000;
 const test = (name, run) => unbounded(name, { timeout: 2 * TIMEOUT }, run);
 
-let browser;
-before(async () => {
-  browser = await chromium.launch({
+const launch = (...args) =>
+  chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: [
       "--no-sandbox",
@@ -28,24 +33,41 @@ before(async () => {
       "--disable-sync",
       // A name under an attacker's control that resolves to this machine: DNS rebinding.
       "--host-resolver-rules=MAP rebound.example 127.0.0.1",
+      // The example tls makes its own.
+      "--ignore-certificate-errors",
+      ...args,
     ],
   });
-});
-after(() => browser?.close());
 
-/** Runs `look` on the page at `url`; `said` collects what the page writes to its console. */
-async function on(url, look) {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(TIMEOUT);
-  const said = [];
-  page.on("console", (message) => said.push(message.text()));
+let browser, withoutHttp2;
+before(async () => {
+  [browser, withoutHttp2] = await Promise.all([launch(), launch("--disable-http2")]);
+});
+after(() => Promise.all([browser?.close(), withoutHttp2?.close()]));
+
+/** Runs `look` with what opens a tab at a URL: the tabs share their connections among them, and with no others. */
+async function inTabs(look, chosen = browser) {
+  const context = await chosen.newContext();
+  context.setDefaultTimeout(TIMEOUT);
   try {
-    await page.goto(url);
-    await look(page, said);
+    await look(async (url) => {
+      const page = await context.newPage();
+      const said = [];
+      page.on("console", (message) => said.push(message.text()));
+      await page.goto(url);
+      return { page, said };
+    });
   } finally {
-    await page.close();
+    await context.close();
   }
 }
+
+/** Runs `look` on the page at `url`; `said` collects what the page writes to its console. */
+const on = (url, look, chosen) =>
+  inTabs(async (tab) => {
+    const { page, said } = await tab(url);
+    await look(page, said);
+  }, chosen);
 
 /** Waits until the element's text is no longer `from`, and gives it. */
 async function changed(page, selector, from) {
@@ -72,11 +94,13 @@ async function opens(page, { origin, subprotocol }) {
   assert.deepEqual(await echoes(page, 1), ["hello"]);
 }
 
+/** Scripts are told no more than 1006, which is also what a port where nothing listens gives. */
+const saysWhy = (said, why) => assert.ok(said.some((text) => text.includes(why)), said.join("\n"));
+
 async function isRefused(page, said) {
   assert.equal(await changed(page, "#state", "connecting"), "closed (1006)");
   assert.equal(await page.locator("#echoes li").count(), 0);
-  // 1006 is also what a port where nothing listens gives.
-  assert.ok(said.some((text) => text.includes("Unexpected response code: 403")), said.join("\n"));
+  saysWhy(said, "Unexpected response code: 403");
 }
 
 describe("the page of the example echo", () => {
@@ -119,4 +143,201 @@ describe("a page of another origin", () => {
 test("the page of the example same_url reaches the socket at its own URL", () =>
   on(`http://${SAME_URL}/`, async (page) => {
     assert.equal(await changed(page, "#said", "connecting"), "hello from the page");
+  }));
+
+/** The lines that the example has written since. */
+async function written(variable) {
+  const read = () => readFile(need(variable), "utf8");
+  const { length } = await read();
+  return async () => (await read()).slice(length).split("\n").slice(0, -1);
+}
+
+/** What the example tls says of handshakes since: the version of those that it accepted, why it refused the others. */
+async function handshakes(variable) {
+  const stdout = await written(variable);
+  return async () => (await stdout()).filter((line) => /^a socket by |handshake refused/.test(line));
+}
+
+/** Opens a socket in the page, closes it once `hello` has come back, and gives all that the page sees of it. */
+const converse = (page, url, subprotocols = []) =>
+  page.evaluate(
+    ([url, subprotocols]) =>
+      new Promise((resolve) => {
+        const seen = [];
+        const socket = new WebSocket(url, subprotocols);
+        socket.onopen = () => {
+          seen.push(`open (${socket.protocol || "none"})`);
+          socket.send("hello");
+        };
+        socket.onmessage = ({ data }) => {
+          seen.push(data);
+          socket.close(1000, "done");
+        };
+        socket.onerror = () => seen.push("error");
+        socket.onclose = ({ code, wasClean }) => {
+          seen.push(`close ${code}, ${wasClean ? "clean" : "not clean"}`);
+          resolve(seen);
+        };
+      }),
+    [url, subprotocols],
+  );
+const CONVERSED = (subprotocol) => [`open (${subprotocol})`, "hello", "close 1000, clean"];
+const FAILED = ["error", "close 1006, not clean"];
+
+const relays = [];
+/** Listens in place of `address`, and counts the connections that are made to it. */
+async function relay(address) {
+  const [host, port] = address.split(":");
+  const opened = [];
+  let connections = 0;
+  const server = net.createServer((client) => {
+    connections += 1;
+    const upstream = net.connect(Number(port), host);
+    for (const socket of [client, upstream]) opened.push(socket.on("error", () => {}));
+    client.pipe(upstream).pipe(client);
+  });
+  relays.push({ server, opened });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { address: `127.0.0.1:${server.address().port}`, connections: () => connections };
+}
+afterEach(() => {
+  for (const { server, opened } of relays.splice(0)) {
+    server.close();
+    for (const socket of opened) socket.destroy();
+  }
+});
+
+for (const [version, method, nextHopProtocol, chosen] of [
+  ["HTTP/2", "CONNECT", "h2", () => browser],
+  ["HTTP/1.1", "GET", "http/1.1", () => withoutHttp2],
+]) {
+  const A_SOCKET = method === "CONNECT" ? "a socket by CONNECT over HTTP/2.0" : "a socket by GET over HTTP/1.1";
+
+  describe(`on TLS, over ${version}`, () => {
+    const visit = (url, look) => on(url, look, chosen());
+    /** The version over which the page itself was loaded. */
+    const loadedOver = (page) =>
+      page.evaluate(() => performance.getEntriesByType("navigation").map((entry) => entry.nextHopProtocol));
+
+    test(`the page opens its socket by ${method}, and hello and 1 MiB come back`, async () => {
+      const since = await handshakes("TLS_STDOUT");
+      await visit(`https://${TLS}/`, async (page) => {
+        assert.deepEqual(await loadedOver(page), [nextHopProtocol]);
+        await opens(page, { origin: `https://${TLS}`, subprotocol: "none" });
+        const same = await page.evaluate(
+          () =>
+            new Promise((resolve) => {
+              const sent = "0123456789abcdef".repeat(2 ** 16);
+              socket.onmessage = ({ data }) => resolve(data === sent);
+              socket.onclose = ({ code }) => resolve(`closed with ${code}`);
+              socket.send(sent);
+            }),
+        );
+        assert.equal(same, true);
+      });
+      assert.deepEqual(await since(), [A_SOCKET]);
+    });
+
+    test("the page gets its subprotocol, and its close is clean for the server too", async () => {
+      const [since, stderr] = await Promise.all([handshakes("TLS_CHAT_STDOUT"), written("TLS_CHAT_STDERR")]);
+      await visit(`https://${TLS_CHAT}/`, async (page) => {
+        await opens(page, { origin: `https://${TLS_CHAT}`, subprotocol: "v1.chat" });
+        const closed = await page.evaluate(
+          () =>
+            new Promise((resolve) => {
+              socket.addEventListener("close", ({ code, wasClean }) => resolve({ code, wasClean }));
+              socket.close(1000, "done");
+            }),
+        );
+        assert.deepEqual(closed, { code: 1000, wasClean: true });
+      });
+      assert.deepEqual([await since(), await stderr()], [[A_SOCKET], []]);
+    });
+
+    test("a page that offers none of the subprotocols required there gets an error and 1006", async () => {
+      const since = await handshakes("TLS_CHAT_STDOUT");
+      await visit(`https://${TLS_CHAT}/`, async (page, said) => {
+        await echoes(page, 1);
+        assert.deepEqual(await converse(page, `wss://${TLS_CHAT}/ws`, ["unknown"]), FAILED);
+        saysWhy(said, "Unexpected response code: 400");
+        assert.deepEqual(await converse(page, `wss://${TLS_CHAT}/ws`, ["unknown", "v1.chat"]), CONVERSED("v1.chat"));
+      });
+      const [own, refusal, accepted, ...rest] = await since();
+      assert.deepEqual([own, accepted, rest], [A_SOCKET, A_SOCKET, []]);
+      assert.match(refusal, /none of the subprotocols known here is offered/);
+    });
+
+    test("a page of another origin is refused", () =>
+      inTabs(async (tab) => {
+        const since = await handshakes("TLS_CHAT_STDOUT");
+        const target = await relay(TLS_CHAT);
+        // A browser opens sockets over HTTP/2 only where it has a connection that speaks it: this makes one.
+        const { page: own } = await tab(`https://${target.address}/`);
+        await opens(own, { origin: `https://${target.address}`, subprotocol: "v1.chat" });
+        const { page, said } = await tab(`https://${TLS}/`);
+        const connections = target.connections();
+        assert.deepEqual(await converse(page, `wss://${target.address}/ws`, ["v1.chat"]), FAILED);
+        saysWhy(said, "Unexpected response code: 403");
+        // It came on the connection of the other tab, whose socket lives on.
+        if (version === "HTTP/2") assert.equal(target.connections(), connections);
+        await own.click("button");
+        assert.deepEqual(await echoes(own, 2), ["hello", "hello"]);
+        const [first, refusal, ...rest] = await since();
+        assert.deepEqual([first, rest], [A_SOCKET, []]);
+        assert.match(refusal, /pages of this origin may not connect/);
+        assert.ok(refusal.includes(`"https://${TLS}"`), refusal);
+      }, chosen()));
+
+    test("a page of another origin is accepted where it is listed", () =>
+      inTabs(async (tab) => {
+        const { page: own } = await tab(`https://${TLS_ALLOWS_OTHER}/`);
+        await echoes(own, 1);
+        const { page } = await tab(`https://${TLS}/`);
+        const since = await handshakes("TLS_ALLOWS_OTHER_STDOUT");
+        assert.deepEqual(await converse(page, `wss://${TLS_ALLOWS_OTHER}/ws`), CONVERSED("none"));
+        assert.deepEqual(await since(), [A_SOCKET]);
+      }, chosen()));
+
+    test("a page is refused under another name of the same server, and where its name was rebound to it", async () => {
+      const [, port] = TLS.split(":");
+      await visit(`https://localhost:${port}/?to=wss://${TLS}/ws`, isRefused);
+      const since = await handshakes("TLS_STDOUT");
+      await visit(`https://rebound.example:${port}/`, isRefused);
+      const [refusal, ...rest] = await since();
+      assert.match(refusal, /this host is not served here/);
+      assert.deepEqual(rest, []);
+    });
+  });
+}
+
+test("a page in the clear reaches a socket on TLS where it is listed, and is refused elsewhere", () =>
+  on(`http://${OTHER}/`, async (page, said) => {
+    assert.deepEqual(await converse(page, `wss://${TLS_ALLOWS_OTHER}/ws`), CONVERSED("none"));
+    assert.deepEqual(await converse(page, `wss://${TLS}/ws`), FAILED);
+    saysWhy(said, "Unexpected response code: 403");
+  }));
+
+test("a page that offers subprotocols where none is answered gives up, though the server accepts", () =>
+  on(`https://${TLS}/`, async (page, said) => {
+    assert.deepEqual(await converse(page, `wss://${TLS}/ws`, ["unknown"]), FAILED);
+    saysWhy(said, "Sent non-empty 'Sec-WebSocket-Protocol' header but no response was received");
+  }));
+
+test("two tabs share one connection over HTTP/2, and closing one leaves the other's socket open", () =>
+  inTabs(async (tab) => {
+    const since = await handshakes("TLS_STDOUT");
+    const target = await relay(TLS);
+    const url = `https://${target.address}/`;
+    const { page: first } = await tab(url);
+    await opens(first, { origin: `https://${target.address}`, subprotocol: "none" });
+    const connections = target.connections();
+    const { page: second } = await tab(url);
+    await opens(second, { origin: `https://${target.address}`, subprotocol: "none" });
+    assert.equal(target.connections(), connections);
+    assert.deepEqual(await since(), Array(2).fill("a socket by CONNECT over HTTP/2.0"));
+
+    await first.close();
+    await second.fill("#text", "still here");
+    await second.click("button");
+    assert.deepEqual(await echoes(second, 2), ["hello", "still here"]);
   }));
