@@ -37,8 +37,12 @@ mod traced {
         match rejection.kind() {
             RejectionKind::OriginNotAllowed => tracing::info!(target: TARGET,
                 reason = %rejection, %path, origin,
-                "handshake refused; origins of your own that are served under another host, as behind a proxy that \
-                 rewrites `Host`, have to be listed",
+                "handshake refused; origins of your own that are served under another host or scheme, as behind a proxy \
+                 that rewrites `Host` or `:scheme`, have to be listed",
+            ),
+            RejectionKind::HostNotAllowed => tracing::info!(target: TARGET,
+                reason = %rejection, %path, origin,
+                "handshake refused; behind a proxy that rewrites `Host`, the name that it writes has to be listed",
             ),
             RejectionKind::DecisionTimedOut => {
                 tracing::warn!(target: TARGET, reason = %rejection, %path, origin, "handshake refused");

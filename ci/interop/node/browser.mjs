@@ -6,8 +6,8 @@ import { readFile } from "node:fs/promises";
 import net from "node:net";
 import { after, afterEach, before, describe, test as unbounded } from "node:test";
 import { chromium } from "playwright-core";
+import { need } from "./suite.mjs";
 
-const need = (name) => process.env[name] ?? assert.fail(`set ${name}`);
 const ECHO = need("ECHO");
 const OTHER = need("OTHER");
 const ALLOWS_OTHER = need("ALLOWS_OTHER");

@@ -4,12 +4,12 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { on, once } from "node:events";
+import { on } from "node:events";
 import http2 from "node:http2";
-import { afterEach, describe, test as unbounded } from "node:test";
+import { afterEach, describe } from "node:test";
 import { Receiver, Sender } from "ws";
+import { event, need, test } from "./suite.mjs";
 
-const need = (name) => process.env[name] ?? assert.fail(`set ${name}`);
 const ECHO = need("ECHO");
 const LISTED_ORIGIN = need("LISTED_ORIGIN");
 const SAME_URL = need("SAME_URL");
@@ -17,11 +17,6 @@ const TLS = need("TLS");
 const TLS_CHAT = need("TLS_CHAT");
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
-
-const test = (name, run) => unbounded(name, { timeout: 15_000 }, run);
-
-/** Every event is awaited with this: it rejects if `error` comes first. */
-const event = (emitter, name) => once(emitter, name, { signal: AbortSignal.timeout(10_000) });
 
 const sessions = [];
 /** Connects, and waits for the server's settings: only then may a client use `:protocol`. */

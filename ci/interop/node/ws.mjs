@@ -4,18 +4,16 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { afterEach, describe, test as unbounded } from "node:test";
+import { afterEach, describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import WebSocket from "ws";
+import { FOREIGN_HOST, FOREIGN_ORIGIN, close, echo, event, need, outcome, test } from "./suite.mjs";
 
-const need = (name) => process.env[name] ?? assert.fail(`set ${name}`);
 const ECHO = need("ECHO");
 const LISTED_ORIGIN = need("LISTED_ORIGIN");
 const ORIGINS = need("ORIGINS");
 const ORIGINS_FILE = need("ORIGINS_FILE");
 const ORIGINS_STDERR = need("ORIGINS_STDERR");
-
-const test = (name, run) => unbounded(name, { timeout: 15_000 }, run);
 
 const connected = [];
 function connect(address, { path = "/ws", subprotocols = [], ...options } = {}) {
@@ -28,9 +26,6 @@ afterEach(() => {
   for (const socket of connected.splice(0)) socket.on("error", () => {}).terminate();
 });
 
-/** Every event of `ws` is awaited with this: it rejects if `error` comes first. */
-const event = (socket, name) => once(socket, name, { signal: AbortSignal.timeout(10_000) });
-
 /** Connects, and gives the open socket and the answer that opened it. */
 async function open(address, options) {
   const socket = connect(address, options);
@@ -41,38 +36,7 @@ async function open(address, options) {
 }
 
 /** Connects, and gives the status, and the text if it is refused. */
-async function ask(address, options) {
-  const socket = connect(address, options);
-  const opened = event(socket, "open").then(() => ({ status: 101 }));
-  const refused = event(socket, "unexpected-response").then(async ([, answer]) => {
-    let text = "";
-    for await (const chunk of answer) text += chunk;
-    return { status: answer.statusCode, text };
-  });
-  // The one that loses is left to fail when its time is up.
-  opened.catch(() => {});
-  refused.catch(() => {});
-  return Promise.race([opened, refused]);
-}
-
-async function echo(socket, message) {
-  const echoed = event(socket, "message");
-  socket.send(message);
-  const [data, binary] = await echoed;
-  assert.equal(binary, typeof message !== "string");
-  // Not `deepEqual`: a difference in 1 MiB would be printed.
-  assert.ok(data.equals(Buffer.from(message)), `${data.length} other bytes came back`);
-}
-
-async function close(socket) {
-  const closed = event(socket, "close");
-  socket.close(1000, "done");
-  const [code] = await closed;
-  assert.equal(code, 1000);
-}
-
-const FOREIGN_ORIGIN = { status: 403, text: "pages of this origin may not connect" };
-const FOREIGN_HOST = { status: 403, text: "this host is not served here" };
+const ask = (address, options) => outcome(connect(address, options));
 
 const servers = [
   ["echo", ECHO, "/ws"],

@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies.
+#
+# `EXAMPLES=DIRECTORY ci/proxies.sh` takes the example built there instead of building it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH=$PATH:/usr/sbin
+
+declare -A packages=(
+    [apache2]=apache2-bin [caddy]=caddy [haproxy]=haproxy [nghttpx]=nghttp2-proxy [nginx]=nginx-light
+)
+missing=()
+for program in "${!packages[@]}"; do
+    command -v "$program" >/dev/null || missing+=("${packages[$program]}")
+done
+install_packages() (
+    # Debian starts what it installs, unless this file says no.
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+)
+((${#missing[@]} == 0)) || install_packages "${missing[@]}"
+[[ -d ci/interop/node/node_modules ]] || npm ci --prefix ci/interop/node --no-fund --no-audit --loglevel=error
+
+# shellcheck source=ci/suites.sh
+source ci/suites.sh
+examples
+
+# Where each proxy listens, and where the suite itself stands between a proxy and the example.
+proxies=(
+    NGINX NGINX_BRIEF NGINX_DEFAULT_HOST NGINX_LISTED NGINX_NAMED NGINX_PORTLESS APACHE APACHE_BRIEF CADDY
+    HAPROXY HAPROXY_BRIEF HAPROXY_HTTP2 HAPROXY_HTTP2_BRIEF HAPROXY_SHARED HAPROXY_BARE
+    NGHTTPX NGHTTPX_BRIEF NGHTTPX_HTTP2
+)
+taps=(HAPROXY_HTTP2_TAP HAPROXY_SHARED_TAP HAPROXY_BARE_TAP NGHTTPX_HTTP2_TAP)
+addresses=("${proxies[@]}" "${taps[@]}")
+free_ports() {
+    node -e '
+        const net = require("net");
+        const servers = Array.from({ length: process.argv[1] }, () => net.createServer().listen(0, "127.0.0.1"));
+        const listening = servers.map((server) => new Promise((done) => server.on("listening", done)));
+        Promise.all(listening).then(() => servers.forEach((server) => {
+            console.log(server.address().port);
+            server.close();
+        }));' "$1"
+}
+mapfile -t ports < <(free_ports ${#addresses[@]})
+for i in "${!addresses[@]}"; do
+    export "${addresses[i]}=127.0.0.1:${ports[i]}"
+done
+
+any=127.0.0.1:0
+start ECHO echo --addr $any --subprotocol v2.chat --subprotocol v1.chat
+start LISTS_PUBLIC echo --addr $any --allow-origin "http://$NGINX_LISTED"
+export ECHO_LOG=$work/ECHO
+
+# The proxies run as nobody, who reads and writes here, and without the variables above: nginx takes `NGINX` for its
+# own.
+chmod 711 "$work"
+run=$work/run
+mkdir -m 777 "$run"
+unprivileged=(env -i "PATH=$PATH" "HOME=$run" "XDG_CONFIG_HOME=$run" "XDG_DATA_HOME=$run")
+((EUID != 0)) || unprivileged+=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+
+# snippet FILE ADDRESS UPSTREAM [SED...]: the snippet with these for the addresses in it, and changed by what SED says.
+snippet() {
+    local file=$1 address=$2 upstream=$3
+    shift 3
+    sed -E -e "s/\b8080\b/${address#*:}/; s/\b3000\b/${upstream#*:}/" "${@/#/--expression=}" "docs/proxies/$file"
+}
+
+# launch NAME COMMAND...: runs it until the end.
+launch() {
+    local name=$1
+    shift
+    install -m 666 /dev/null "$work/$name.stderr" # which Apache opens again
+    "${unprivileged[@]}" "$@" >"$work/$name.stdout" 2>"$work/$name.stderr" &
+    pids+=($!)
+}
+
+# listens VARIABLE...: waits until something listens on the address in each.
+listens() {
+    for variable in "$@"; do
+        for ((i = 0; i < 100; i++)); do
+            if (: <"/dev/tcp/${!variable/://}") 2>/dev/null; then continue 2; fi
+            sleep 0.1
+        done
+        echo "nothing listens for $variable" >&2
+        return 1
+    done
+}
+
+no_host='/proxy_set_header Host/d'
+cat >"$run/nginx.conf" <<END
+daemon off;
+pid $run/nginx.pid;
+events {}
+http {
+    access_log off;
+    client_body_temp_path $run/client_body;
+    fastcgi_temp_path $run/fastcgi;
+    proxy_temp_path $run/proxy;
+    scgi_temp_path $run/scgi;
+    uwsgi_temp_path $run/uwsgi;
+    upstream app { server $ECHO; }
+$(
+    snippet nginx.conf "$NGINX" "$ECHO"
+    snippet nginx.conf "$NGINX_BRIEF" "$ECHO" 's/\b1h;/1s;/'
+    snippet nginx.conf "$NGINX_DEFAULT_HOST" "$ECHO" "$no_host"
+    snippet nginx.conf "$NGINX_LISTED" "$LISTS_PUBLIC" "$no_host"
+    snippet nginx.conf "$NGINX_NAMED" app "$no_host" 's|//127.0.0.1:app|//app|'
+    # shellcheck disable=SC2016
+    snippet nginx.conf "$NGINX_PORTLESS" "$ECHO" 's/\$http_host;/$host;/'
+)
+}
+END
+launch nginx nginx -e stderr -p "$run" -c "$run/nginx.conf"
+
+modules=/usr/lib/apache2/modules
+cat >"$run/apache.conf" <<END
+LoadModule mpm_event_module $modules/mod_mpm_event.so
+LoadModule authz_core_module $modules/mod_authz_core.so
+LoadModule proxy_module $modules/mod_proxy.so
+LoadModule proxy_http_module $modules/mod_proxy_http.so
+ServerRoot $run
+ServerName 127.0.0.1
+DefaultRuntimeDir $run
+PidFile $run/apache.pid
+ErrorLog /dev/stderr
+Timeout 1
+$(
+    snippet apache.conf "$APACHE" "$ECHO"
+    snippet apache.conf "$APACHE_BRIEF" "$ECHO" 's/\btimeout=3600/timeout=1/'
+)
+END
+launch apache apache2 -DFOREGROUND -f "$run/apache.conf"
+
+printf '{\n\tadmin off\n}\n' | cat - <(snippet Caddyfile "$CADDY" "$ECHO") >"$run/Caddyfile"
+launch caddy caddy run --adapter caddyfile --config "$run/Caddyfile"
+
+# launch_haproxy NAME FILE ADDRESS UPSTREAM [SED...]. Threads would not share their connections to the server.
+printf 'global\n    nbthread 1\n' >"$run/global.cfg"
+launch_haproxy() {
+    local name=$1
+    shift
+    snippet "$@" >"$run/$name.cfg"
+    launch "$name" haproxy -db -f "$run/global.cfg" -f "$run/$name.cfg"
+}
+shared='s/http-reuse safe/http-reuse always/; /http-request set-uri/d'
+launch_haproxy haproxy haproxy.cfg "$HAPROXY" "$ECHO"
+launch_haproxy haproxy-brief haproxy.cfg "$HAPROXY_BRIEF" "$ECHO" 's/\b1h$/1s/'
+launch_haproxy haproxy-http2 haproxy-http2.cfg "$HAPROXY_HTTP2" "$HAPROXY_HTTP2_TAP"
+launch_haproxy haproxy-http2-brief haproxy-http2.cfg "$HAPROXY_HTTP2_BRIEF" "$ECHO" 's/\b1h$/1s/'
+launch_haproxy haproxy-shared haproxy-http2.cfg "$HAPROXY_SHARED" "$HAPROXY_SHARED_TAP" "$shared"
+launch_haproxy haproxy-bare haproxy-http2.cfg "$HAPROXY_BARE" "$HAPROXY_BARE_TAP" "$shared" '/http-request deny/d'
+
+launch_nghttpx() {
+    local name=$1
+    shift
+    snippet nghttpx.conf "$@" >"$run/$name.conf"
+    launch "$name" nghttpx --single-process --workers=1 --conf="$run/$name.conf"
+}
+launch_nghttpx nghttpx "$NGHTTPX" "$ECHO"
+launch_nghttpx nghttpx-brief "$NGHTTPX_BRIEF" "$ECHO" 's/=1h$/=1s/'
+launch_nghttpx nghttpx-http2 "$NGHTTPX_HTTP2" "$NGHTTPX_HTTP2_TAP" 's|proto=http/1.1|proto=h2|'
+
+listens "${proxies[@]}"
+suite "Proxies" node --test --test-reporter=spec ci/interop/node/proxies.mjs
+conclude
