@@ -155,7 +155,8 @@ impl Head<'_> {
     fn asks(self, protocol: Option<&str>, upgrade_websocket: bool) -> bool {
         if self.version >= Version::HTTP_2 {
             // RFC 8441 §5: a `CONNECT` with `:protocol` set to `websocket`.
-            let websocket = protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+            // The h2 crate lets whitespace through, which a laxer reader may not see.
+            let websocket = protocol.is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"));
             return websocket && *self.method == Method::CONNECT;
         }
         // RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
@@ -201,14 +202,13 @@ impl Head<'_> {
             return Err(RejectionKind::MethodInvalid);
         }
         let authority = self.authority(fields.host)?;
-        if over_http1 {
-            if fields.announces_body {
-                return Err(RejectionKind::BodyAnnounced);
-            }
-            // RFC 6455 §4.2.1: "A |Connection| header field that includes the token "Upgrade"".
-            if !fields.connection_upgrade {
-                return Err(RejectionKind::ConnectionInvalid);
-            }
+        // Over HTTP/2 what follows is the stream, which ends where it exceeds a length (RFC 9113 §8.1.1), be it 0.
+        if fields.content == Content::Some || fields.content == Content::Zero && !over_http1 {
+            return Err(RejectionKind::BodyAnnounced);
+        }
+        // RFC 6455 §4.2.1: "A |Connection| header field that includes the token "Upgrade"".
+        if over_http1 && !fields.connection_upgrade {
+            return Err(RejectionKind::ConnectionInvalid);
         }
         // RFC 6455 §11.3.5: "MUST NOT appear more than once in an HTTP request".
         match once(fields.version, RejectionKind::VersionMissing, RejectionKind::VersionRepeated)?.as_bytes() {
@@ -277,7 +277,16 @@ struct Fields<'a> {
     extensions: Lines<'a>,
     upgrade_websocket: bool,
     connection_upgrade: bool,
-    announces_body: bool,
+    content: Content,
+}
+
+/// What the fields say of content to come.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Content {
+    #[default]
+    Unsaid,
+    Zero,
+    Some,
 }
 
 impl<'a> Fields<'a> {
@@ -290,9 +299,9 @@ impl<'a> Fields<'a> {
                 6 if *name == ORIGIN => fields.origin.add(value),
                 7 if *name == UPGRADE => fields.upgrade_websocket |= lists(value, "websocket"),
                 10 if *name == CONNECTION => fields.connection_upgrade |= lists(value, "Upgrade"),
-                14 if *name == CONTENT_LENGTH => fields.announces_body |= !is_zero(value.as_bytes()),
+                14 if *name == CONTENT_LENGTH => fields.content = fields.content.max(Content::from_length(value)),
                 17 if *name == SEC_WEBSOCKET_KEY => fields.key.add(value),
-                17 if *name == TRANSFER_ENCODING => fields.announces_body = true,
+                17 if *name == TRANSFER_ENCODING => fields.content = Content::Some,
                 21 if *name == SEC_WEBSOCKET_VERSION => fields.version.add(value),
                 22 if *name == SEC_WEBSOCKET_PROTOCOL => fields.subprotocols.add(value),
                 24 if *name == SEC_WEBSOCKET_EXTENSIONS => fields.extensions.add(value),
@@ -316,8 +325,11 @@ fn once(lines: Lines<'_>, missing: RejectionKind, repeated: RejectionKind) -> Re
     }
 }
 
-fn is_zero(length: &[u8]) -> bool {
-    !length.is_empty() && length.iter().all(|digit| *digit == b'0')
+impl Content {
+    fn from_length(length: &HeaderValue) -> Self {
+        let is_zero = !length.is_empty() && length.as_bytes().iter().all(|digit| *digit == b'0');
+        if is_zero { Self::Zero } else { Self::Some }
+    }
 }
 
 impl<'a> From<&'a Parts> for Head<'a> {

@@ -189,8 +189,8 @@ kinds! {
     AuthorityInvalid = BAD_REQUEST, "the request names a malformed host";
     /// `Host` and the target name different authorities (400).
     AuthorityMismatched = BAD_REQUEST, "`Host` and the request's target disagree";
-    /// A body is announced by `Content-Length` or `Transfer-Encoding` (400).
-    BodyAnnounced = BAD_REQUEST, "a WebSocket handshake has no body";
+    /// A body is announced by `Content-Length` or `Transfer-Encoding`; over HTTP/2 also a `Content-Length` of 0 (400).
+    BodyAnnounced = BAD_REQUEST, "a WebSocket handshake has no body, and over HTTP/2 no `Content-Length`";
     /// `Connection` lists no `upgrade` token (400, RFC 6455 §4.2.1).
     ConnectionInvalid = BAD_REQUEST, "`Connection` does not list `upgrade`";
     /// No `Sec-WebSocket-Version` (400, RFC 6455 §4.2.1).

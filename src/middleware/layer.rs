@@ -52,9 +52,10 @@ use crate::{
 ///
 /// With the feature `http2` an extended `CONNECT` for `websocket` is a handshake too (RFC 8441), decided by the same
 /// policy and taken by the same handlers, on routes that take `CONNECT`: `any(handler)`, not `get(handler)`. It is
-/// accepted by a 200. As any 2xx would accept it, one that nobody meant as acceptance becomes 406, and a 101 becomes
-/// 500. A `CONNECT` for anything else passes untouched. Without the feature every `CONNECT` over HTTP/2 that bears
-/// WebSocket fields is refused (501).
+/// accepted by a 200. As any 2xx would accept it, one that nobody meant as acceptance becomes 406: any but 200, one with
+/// a body or with fields that speak of one, and any from a handler that has taken the handshake. A 101 becomes 500. A
+/// `CONNECT` for anything else passes untouched. Without the feature every `CONNECT` over HTTP/2 that bears WebSocket
+/// fields is refused (501).
 ///
 /// # Handlers that exist already
 ///

@@ -1,8 +1,11 @@
 //! The answers that are not the handler's: acceptances, refusals, and how every other one leaves.
 
 use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{
+        ACCEPT_RANGES, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+        CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+    },
 };
 use hyper::body::Body;
 
@@ -83,7 +86,9 @@ pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken
     // RFC 9113 §8.5: a 2xx accepts a `CONNECT`, which no page means to do. §8.6: HTTP/2 has no 101.
     let instead = match status {
         StatusCode::SWITCHING_PROTOCOLS => StatusCode::INTERNAL_SERVER_ERROR,
-        _ if status.is_success() && (taken || speaks_of_content(response)) => StatusCode::NOT_ACCEPTABLE,
+        // The acceptance of somebody else's extractor.
+        StatusCode::OK if !taken && !speaks_of_content(response) => return,
+        _ if status.is_success() => StatusCode::NOT_ACCEPTABLE,
         _ => return,
     };
     observe::accepts_nothing(status, instead);
@@ -107,10 +112,21 @@ fn close<B>(response: &mut Response<B>) {
     }
 }
 
-/// Whether there is a body, or was one: axum empties that of a 2xx to `CONNECT` and leaves its fields.
+/// Whether there is a body, or was one: axum takes that of a 2xx to `CONNECT` and leaves its fields.
 fn speaks_of_content<B: Body>(response: &Response<B>) -> bool {
+    const FIELDS: [HeaderName; 9] = [
+        ACCEPT_RANGES,
+        CONTENT_DISPOSITION,
+        CONTENT_ENCODING,
+        CONTENT_LANGUAGE,
+        CONTENT_LOCATION,
+        CONTENT_RANGE,
+        CONTENT_TYPE,
+        ETAG,
+        LAST_MODIFIED,
+    ];
     let headers = response.headers();
     !response.body().is_end_stream()
-        || headers.contains_key(CONTENT_TYPE)
+        || FIELDS.iter().any(|name| headers.contains_key(name))
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }

@@ -22,9 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection.
 ///
 /// Over HTTP/2 it is one stream of a connection. A write takes at most 16 KiB, so that a client that does not read holds
-/// the writer back. A stream that the client resets fails to be written, and fails to be read, but for a reset with
-/// `CANCEL` or `NO_ERROR`: hyper reads these as the end of the stream (RFC 8441 §5 means the first for a connection that
-/// was cut off).
+/// the writer back. Shutting it down waits until the client has taken what was written, and dropping it ends the stream
+/// only then. A stream that the client resets fails to be written, and fails to be read, but for a reset with `CANCEL` or
+/// `NO_ERROR`: hyper reads these as the end of the stream (RFC 8441 §5 means the first for a connection that was cut off).
 ///
 /// ```
 /// use tokio::io::AsyncReadExt;
@@ -55,7 +55,7 @@ impl WsStream {
         self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
     }
 
-    /// Takes the stream apart.
+    /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
         WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol: self.subprotocol }

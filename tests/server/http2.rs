@@ -4,6 +4,7 @@ use std::{future::poll_fn, net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     response::Html,
     routing::{any, get},
@@ -30,8 +31,16 @@ async fn only_an_acceptance_opens_the_socket() {
     let app = Router::new()
         .route("/page", any(async || Html("<p>a page")))
         .route("/json", any(async || Json([1, 2, 3])))
-        .route("/length", any(async || ([("content-length", "6")], axum::body::Body::from("a page"))))
+        .route("/length", any(async || ([("content-length", "6")], Body::from("a page"))))
         .route("/created", any(async || (StatusCode::CREATED, "made")))
+        .route("/bare-created", any(async || StatusCode::CREATED))
+        .route("/bare-no-content", any(async || StatusCode::NO_CONTENT))
+        .route("/file", any(async || ([("content-disposition", "attachment")], Body::from("a page"))))
+        .route("/tagged", any(async || ([("etag", "\"x\"")], Body::from("a page"))))
+        .route(
+            "/stream",
+            any(async || Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("a page")]))),
+        )
         .route("/taken", any(async |_: WsUpgrade| ()))
         .route("/no-content", any(async |_: WsUpgrade| StatusCode::NO_CONTENT))
         .route("/option", any(async |ws: Option<WsUpgrade>| Html(if ws.is_some() { "a socket" } else { "a page" })))
@@ -46,6 +55,11 @@ async fn only_an_acceptance_opens_the_socket() {
         ("/json", 406),
         ("/length", 406),
         ("/created", 406),
+        ("/bare-created", 406),
+        ("/bare-no-content", 406),
+        ("/file", 406),
+        ("/tagged", 406),
+        ("/stream", 406),
         ("/taken", 406),
         ("/no-content", 406),
         ("/option", 406),

@@ -81,6 +81,7 @@ fn rows_over_http2() -> Vec<Row> {
         ("a plain CONNECT", valid().protocol(None), K::UpgradeInvalid, 400, &[]),
         ("another protocol", valid().protocol(Some("connect-udp")), K::UpgradeInvalid, 400, &[]),
         ("a protocol like it", valid().protocol(Some("websocket/13")), K::UpgradeInvalid, 400, &[]),
+        ("a length", valid().add("content-length", "0"), K::BodyAnnounced, 400, &[]),
         ("another host", valid().add("host", "evil.com"), K::AuthorityMismatched, 400, &[]),
         ("another port", valid().add("host", "example.com:8443"), K::AuthorityMismatched, 400, &[]),
         ("a malformed host beside", valid().add("host", "example.com:x"), K::AuthorityInvalid, 400, &[]),

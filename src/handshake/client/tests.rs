@@ -240,7 +240,7 @@ mod extended_connect {
 
     #[test]
     fn websocket_in_any_case_is_read_and_its_key_ignored() {
-        for protocol in ["websocket", "WebSocket"] {
+        for protocol in ["websocket", "WebSocket", " websocket\t"] {
             for key in [&[][..], &[KEY], &["broken"], &[KEY, KEY]] {
                 let handshake = read(TARGET, protocol, &[("sec-websocket-key", key)]).unwrap().unwrap();
                 assert!(handshake.key().is_none());
@@ -272,6 +272,7 @@ mod extended_connect {
             ("a host field that disagrees", TARGET, ("host", &["evil.com"]), K::AuthorityMismatched),
             ("two host fields", TARGET, ("host", &["example.com", "example.com"]), K::AuthorityRepeated),
             ("a malformed authority", "https://example.com:99999/", ("host", &[]), K::AuthorityInvalid),
+            ("a length", TARGET, ("content-length", &["0"]), K::BodyAnnounced),
             ("no version", TARGET, ("sec-websocket-version", &[]), K::VersionMissing),
             ("another version", TARGET, ("sec-websocket-version", &["8"]), K::VersionUnsupported),
         ];
