@@ -42,7 +42,7 @@ impl<S: Sync> FromRequest<S> for WsStream {
         let ws = WsUpgrade::from_request(&mut request).map_err(WsStreamRejection::Handshake)?;
         // The stream may live for days: the request's fields do not have to.
         drop(request);
-        ws.accept().await.map_err(WsStreamRejection::Upgrade)
+        ws.accept_traced().await.map_err(WsStreamRejection::Upgrade)
     }
 }
 

@@ -1,13 +1,14 @@
 //! A tower `Layer` that owns the WebSocket opening handshake for axum, tower and hyper.
 //!
-//! It decides every upgrade request by the letter of RFC 6455 and RFC 8441, lets only the pages connect that may
+//! It decides every WebSocket handshake by the letter of RFC 6455 and RFC 8441, lets only the pages connect that may
 //! (same-origin by default), selects the subprotocol, and hands the upgraded byte stream to the handler. It does not
 //! frame messages: that is for the library of your choice, on a stream that any of them takes.
 //!
 #![cfg_attr(feature = "axum", doc = "```no_run")]
 #![cfg_attr(not(feature = "axum"), doc = "```ignore")]
 //! use axum::{Router, routing::any};
-//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use futures_util::{SinkExt, TryStreamExt};
+//! use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 //! use ws_handshake::{AllowOrigin, Subprotocols, WsHandshakeLayer, WsStream};
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,11 +23,11 @@
 //! # }
 //!
 //! /// Extracting the stream accepts the handshake: the handler is the connection.
-//! async fn echo(mut stream: WsStream) {
-//!     let mut bytes = [0; 1024];
-//!     while let Ok(read @ 1..) = stream.read(&mut bytes).await {
-//!         if stream.write_all(&bytes[..read]).await.is_err() {
-//!             break;
+//! async fn echo(stream: WsStream) {
+//!     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+//!     while let Ok(Some(message)) = socket.try_next().await {
+//!         if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
+//!             return;
 //!         }
 //!     }
 //! }

@@ -45,6 +45,12 @@ impl Authority {
         self.parsed.port
     }
 
+    /// Host and port as they were sent.
+    #[cfg(all(feature = "tower", feature = "tracing"))]
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(self.text()).unwrap_or_default()
+    }
+
     /// The host as a browser prints it, which is most often as it was sent.
     pub(crate) fn canonical_host(&self) -> Cow<'_, str> {
         if self.parsed.canonical { Cow::Borrowed(self.host()) } else { Cow::Owned(self.as_host().to_string()) }
@@ -60,11 +66,14 @@ impl Authority {
     }
 
     fn name(&self) -> &[u8] {
-        let text = match &self.text {
+        &self.text()[..usize::from(self.parsed.host_length)]
+    }
+
+    fn text(&self) -> &[u8] {
+        match &self.text {
             Text::Field(value) => value.as_bytes(),
             Text::Uri(authority) => authority.as_str().as_bytes(),
-        };
-        &text[..usize::from(self.parsed.host_length)]
+        }
     }
 }
 

@@ -152,6 +152,23 @@ impl Head<'_> {
         Rejection::new(kind, self.version)
     }
 
+    #[cfg(all(feature = "tower", feature = "tracing"))]
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The host that the request names, if it names one that is well formed.
+    #[cfg(all(feature = "tower", feature = "tracing"))]
+    pub(crate) fn named_authority(self) -> Option<Authority> {
+        self.authority(Fields::find(self.headers).host).ok()
+    }
+
+    /// The page that the request is from, if its origin is well formed.
+    #[cfg(all(feature = "tower", feature = "tracing"))]
+    pub(crate) fn named_origin(self) -> Option<Origin> {
+        Origin::from_value(self.headers.get(ORIGIN)?)
+    }
+
     fn asks(self, protocol: Option<&str>, upgrade_websocket: bool) -> bool {
         if self.version >= Version::HTTP_2 {
             // RFC 8441 §5: a `CONNECT` with `:protocol` set to `websocket`.
@@ -186,8 +203,13 @@ impl Head<'_> {
         if !fields.are_of_websocket() {
             return Ok(None);
         }
-        let unread = self.is_unread(protocol);
-        Err(if unread { RejectionKind::ExtendedConnectUnsupported } else { RejectionKind::UpgradeInvalid })
+        Err(if self.is_unread(protocol) {
+            RejectionKind::ExtendedConnectUnsupported
+        } else if self.version < Version::HTTP_11 && fields.upgrade_websocket {
+            RejectionKind::HttpVersionUnsupported
+        } else {
+            RejectionKind::UpgradeInvalid
+        })
     }
 
     /// Without the value of `:protocol` this may well be a handshake that the server was not built to read.

@@ -177,9 +177,11 @@ macro_rules! kinds {
 kinds! {
     /// Bears WebSocket fields and could upgrade, yet asks for something else (400).
     UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet asks for something else than `websocket`";
+    /// Asks for a WebSocket over HTTP/1.0, as a proxy does that was not told to speak HTTP/1.1 (400, RFC 6455 §4.2.1).
+    HttpVersionUnsupported = BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1 or higher";
     /// A `CONNECT` over HTTP/2 with WebSocket fields, where the feature `http2` is off (501).
     ExtendedConnectUnsupported = NOT_IMPLEMENTED, "WebSockets over HTTP/2 are not enabled on this server";
-    /// The method is not `GET` (405, RFC 6455 §4.2.1).
+    /// The method is not `GET` (HTTP/1.1; 405, RFC 6455 §4.2.1).
     MethodInvalid = METHOD_NOT_ALLOWED, "a WebSocket handshake must be a `GET` request";
     /// No `Host`, or over HTTP/2 no `:authority` (400, RFC 9112 §3.2).
     AuthorityMissing = BAD_REQUEST, "the request names no host";
@@ -191,7 +193,7 @@ kinds! {
     AuthorityMismatched = BAD_REQUEST, "`Host` and the request's target disagree";
     /// A body is announced by `Content-Length` or `Transfer-Encoding`; over HTTP/2 also a `Content-Length` of 0 (400).
     BodyAnnounced = BAD_REQUEST, "a WebSocket handshake has no body, and over HTTP/2 no `Content-Length`";
-    /// `Connection` lists no `upgrade` token (400, RFC 6455 §4.2.1).
+    /// `Connection` lists no `upgrade` token (HTTP/1.1; 400, RFC 6455 §4.2.1).
     ConnectionInvalid = BAD_REQUEST, "`Connection` does not list `upgrade`";
     /// No `Sec-WebSocket-Version` (400, RFC 6455 §4.2.1).
     VersionMissing = BAD_REQUEST, "`Sec-WebSocket-Version` is missing";
@@ -199,11 +201,11 @@ kinds! {
     VersionRepeated = BAD_REQUEST, "`Sec-WebSocket-Version` is sent more than once";
     /// `Sec-WebSocket-Version` is not 13 (426, or 400 over HTTP/2; RFC 6455 §4.4).
     VersionUnsupported = UPGRADE_REQUIRED, "`Sec-WebSocket-Version` must be 13";
-    /// No `Sec-WebSocket-Key` (400, RFC 6455 §4.2.1).
+    /// No `Sec-WebSocket-Key` (HTTP/1.1; 400, RFC 6455 §4.2.1).
     KeyMissing = BAD_REQUEST, "`Sec-WebSocket-Key` is missing";
-    /// More than one `Sec-WebSocket-Key` (400, RFC 6455 §11.3.1).
+    /// More than one `Sec-WebSocket-Key` (HTTP/1.1; 400, RFC 6455 §11.3.1).
     KeyRepeated = BAD_REQUEST, "`Sec-WebSocket-Key` is sent more than once";
-    /// `Sec-WebSocket-Key` is not the canonical base64 of 16 bytes (400, RFC 6455 §4.2.1).
+    /// `Sec-WebSocket-Key` is not the canonical base64 of 16 bytes (HTTP/1.1; 400, RFC 6455 §4.2.1).
     KeyInvalid = BAD_REQUEST, "`Sec-WebSocket-Key` is not the base64 of 16 bytes";
     /// The host that the request names is not one of this server's (403).
     HostNotAllowed = FORBIDDEN, "this host is not served here";

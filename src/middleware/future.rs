@@ -21,7 +21,7 @@ use super::{
     upgrade_error::UpgradeError,
 };
 use crate::{
-    handshake::{Rejection, RejectionKind, ServerHandshake},
+    handshake::{Rejection, RejectionKind, ServerHandshake, client::Head},
     policy::Deciding,
 };
 
@@ -71,7 +71,7 @@ where
 {
     /// Keeps a refused handshake from the inner service.
     pub(super) fn refused(config: &Config<R>, rejection: Rejection, request: &Request<ReqBody>) -> Self {
-        observe::refused(&rejection, request.uri(), request.headers());
+        observe::refused(&rejection, Head::from(request));
         Self { state: State::Refused { response: Some(refuse(&config.respond, rejection)) } }
     }
 
@@ -95,7 +95,7 @@ where
             match Handoff::offer(server, subprotocols, timeout, on_upgrade, request.extensions_mut()) {
                 Ok(offered) => offered,
                 Err(kind) => {
-                    observe::not_extracted(kind);
+                    observe::not_extracted(kind, Head::from(&request));
                     return Self::refused(config, Rejection::new(kind, request.version()), &request);
                 }
             };

@@ -45,7 +45,7 @@ use crate::{
 ///   or over HTTP/2 where it is replaced by another 2xx, the handler may then read a stream whose client was told
 ///   something else.
 /// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
-///   inner one negotiates the subprotocol. Whoever takes the handshake between the two keeps it from the
+///   inner one selects the subprotocol. Whoever takes the handshake between the two keeps it from the
 ///   inner one, which then answers 500.
 ///
 /// # HTTP/2
@@ -53,7 +53,8 @@ use crate::{
 /// With the feature `http2` an extended `CONNECT` for `websocket` is a handshake too (RFC 8441), decided by the same
 /// policy and taken by the same handlers, on routes that take `CONNECT`: `any(handler)`, not `get(handler)`. It is
 /// accepted by a 200. As any 2xx would accept it, one that nobody meant as acceptance becomes 406: any but 200, one with
-/// a body or with fields that speak of one, and any from a handler that has taken the handshake. A 101 becomes 500. A
+/// a body or with fields that speak of one, and any from a handler that has taken the handshake. (A bare 200 from a
+/// handler that took none cannot be told from the acceptance of axum's extractor, and passes.) A 101 becomes 500. A
 /// `CONNECT` for anything else passes untouched. Without the feature every `CONNECT` over HTTP/2 that bears WebSocket
 /// fields is refused (501).
 ///

@@ -7,11 +7,11 @@
 mod traced {
     use std::fmt;
 
-    use http::{HeaderMap, StatusCode, Uri, header::ORIGIN};
+    use http::{StatusCode, Uri};
     use tracing::Instrument;
 
     use super::super::upgrade_error::UpgradeError;
-    use crate::handshake::{Origin, Rejection, RejectionKind, ServerHandshake};
+    use crate::handshake::{Authority, Origin, Rejection, RejectionKind, ServerHandshake, client::Head};
 
     pub(in super::super) fn approved(server: &ServerHandshake, uri: &Uri) {
         tracing::debug!(target: TARGET,
@@ -30,18 +30,18 @@ mod traced {
         }
     }
 
-    pub(in super::super) fn refused(rejection: &Rejection, uri: &Uri, headers: &HeaderMap) {
-        let origin = headers.get(ORIGIN).and_then(|line| line.to_str().ok()?.parse::<Origin>().ok());
-        let origin = origin.as_ref().map(Origin::as_str);
-        let path = Escaped(uri.path());
+    pub(in super::super) fn refused(rejection: &Rejection, head: Head<'_>) {
+        let (origin, host) = (head.named_origin(), head.named_authority());
+        let (origin, host) = (origin.as_ref().map(Origin::as_str), host.as_ref().map(Authority::as_str));
+        let path = Escaped(head.path());
         match rejection.kind() {
             RejectionKind::OriginNotAllowed => tracing::info!(target: TARGET,
-                reason = %rejection, %path, origin,
+                reason = %rejection, %path, origin, host,
                 "handshake refused; origins of your own that are served under another host or scheme, as behind a proxy \
                  that rewrites `Host` or `:scheme`, have to be listed",
             ),
             RejectionKind::HostNotAllowed => tracing::info!(target: TARGET,
-                reason = %rejection, %path, origin,
+                reason = %rejection, %path, origin, host,
                 "handshake refused; behind a proxy that rewrites `Host`, the name that it writes has to be listed",
             ),
             RejectionKind::DecisionTimedOut => {
@@ -59,25 +59,39 @@ mod traced {
         }
     }
 
-    pub(in super::super) fn not_extracted(kind: RejectionKind) {
+    pub(in super::super) fn not_extracted(kind: RejectionKind, head: Head<'_>) {
+        let path = Escaped(head.path());
         match kind {
             RejectionKind::LayerMissing => {
-                tracing::error!(target: TARGET,
+                tracing::error!(target: TARGET, %path,
                     "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one around its route"
                 );
             }
             RejectionKind::UpgradeTaken => {
-                tracing::error!(target: TARGET, "a handler extracts a handshake that was extracted before: extract it once");
+                tracing::error!(target: TARGET, %path,
+                    "a handler extracts a handshake that was extracted before: extract it once"
+                );
             }
             _ => {}
         }
     }
 
-    pub(in super::super) fn accepts_nothing(status: StatusCode, instead: StatusCode) {
+    pub(in super::super) fn not_accepted(status: StatusCode) {
+        let status = status.as_u16();
+        tracing::debug!(target: TARGET, status, "approved handshake answered without being accepted");
+    }
+
+    pub(in super::super) fn connect_not_routed() {
         tracing::warn!(target: TARGET,
-            status = status.as_u16(),
-            instead = instead.as_u16(),
-            "a handshake over HTTP/2 has an answer that does not accept it, yet would open it",
+            "approved handshake over HTTP/2 answered 405: its route has to take `CONNECT`, as `any(handler)` does"
+        );
+    }
+
+    pub(in super::super) fn accepts_nothing(status: StatusCode, instead: StatusCode) {
+        let (status, instead) = (status.as_u16(), instead.as_u16());
+        tracing::warn!(target: TARGET, status, instead,
+            "a handler or a fallback answered a handshake over HTTP/2 with a status that would open the socket: accept \
+             the `WsUpgrade`, or answer with another"
         );
     }
 
@@ -132,14 +146,16 @@ mod traced {
 
 #[cfg(not(feature = "tracing"))]
 mod silent {
-    use http::{HeaderMap, StatusCode, Uri};
+    use http::{StatusCode, Uri};
 
     use super::super::upgrade_error::UpgradeError;
-    use crate::handshake::{Rejection, RejectionKind, ServerHandshake};
+    use crate::handshake::{Rejection, RejectionKind, ServerHandshake, client::Head};
 
     pub(in super::super) fn approved(_: &ServerHandshake, _: &Uri) {}
-    pub(in super::super) fn refused(_: &Rejection, _: &Uri, _: &HeaderMap) {}
-    pub(in super::super) fn not_extracted(_: RejectionKind) {}
+    pub(in super::super) fn refused(_: &Rejection, _: Head<'_>) {}
+    pub(in super::super) fn not_extracted(_: RejectionKind, _: Head<'_>) {}
+    pub(in super::super) fn not_accepted(_: StatusCode) {}
+    pub(in super::super) fn connect_not_routed() {}
     pub(in super::super) fn accepts_nothing(_: StatusCode, _: StatusCode) {}
     pub(in super::super) fn upgrade_failed(_: UpgradeError) {}
     pub(in super::super) fn returned(_: Option<StatusCode>) {}

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The connection once its handshake has been answered: a byte stream, for a framing library to read and write.
 ///
 /// What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
-/// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection.
+/// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection, or its stream.
 ///
 /// Over HTTP/2 it is one stream of a connection. A write takes at most 16 KiB, so that a client that does not read holds
 /// the writer back. Shutting it down waits until the client has taken what was written, and dropping it ends the stream

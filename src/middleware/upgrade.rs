@@ -150,6 +150,12 @@ impl WsUpgrade {
         take_over(on_upgrade, &handoff, subprotocol).await
     }
 
+    /// As [`accept`](Self::accept), where nobody else hears of a failure.
+    #[cfg(feature = "axum")]
+    pub(crate) async fn accept_traced(self) -> Result<WsStream, UpgradeError> {
+        self.accept().await.inspect_err(|error| observe::upgrade_failed(*error))
+    }
+
     /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
     ///
     /// It is for the callback form: [`accept`](Self::accept) returns its error.
@@ -211,7 +217,7 @@ fn required(
         Err(if asks { RejectionKind::LayerMissing } else { RejectionKind::HandshakeMissing })
     };
     taken.unwrap_or_else(missing).map_err(|kind| {
-        observe::not_extracted(kind);
+        observe::not_extracted(kind, head);
         head.reject(kind)
     })
 }

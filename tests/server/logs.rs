@@ -60,7 +60,7 @@ async fn refusals_are_traced_and_nothing_secret_is() {
     }
     let text = logged();
     for expected in [
-        "reason=pages of this origin may not connect path=/room%0a origin=\"https://evil.com\"",
+        "reason=pages of this origin may not connect path=/room%0a origin=\"https://evil.com\" host=\"example.com\"",
         "reason=`Origin` is not a serialized origin path=/room%0a",
         "handshake approved path=/room%0a origin=\"https://example.com\"",
     ] {
@@ -104,13 +104,18 @@ async fn answers_that_accept_nothing_are_traced() {
     let app = Router::new()
         .route("/page", any(async || "a page"))
         .route("/switching", any(async || http::StatusCode::SWITCHING_PROTOCOLS))
+        .route("/get", axum::routing::get(echo))
         .layer(WsHandshakeLayer::new());
     let address = serve(app).await;
-    for path in ["/page", "/switching"] {
+    for path in ["/page", "/switching", "/get"] {
         Over::Http2.handshake(address, &Handshake::valid().to(path)).await;
     }
     let text = logged();
-    for expected in ["yet would open it status=200 instead=406", "yet would open it status=101 instead=500"] {
+    for expected in [
+        "answer with another status=200 instead=406",
+        "answer with another status=101 instead=500",
+        "answered 405: its route has to take `CONNECT`",
+    ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
 }

@@ -60,6 +60,7 @@ fn rows_over_http1() -> Vec<Row> {
     let valid = Handshake::valid;
     vec![
         ("disguised", valid().set("upgrade", "x"), K::UpgradeInvalid, 400, &[]),
+        ("HTTP/1.0", valid().line("GET /ws HTTP/1.0"), K::HttpVersionUnsupported, 400, &[]),
         ("method", valid().line("POST /ws HTTP/1.1").add("content-length", "0"), K::MethodInvalid, 405, &[("allow", "GET")]),
         ("no host", valid().without("host"), K::AuthorityMissing, 400, &[]),
         ("two hosts", valid().add("host", "example.com"), K::AuthorityRepeated, 400, &[]),

@@ -207,7 +207,8 @@ fn disguised_handshakes_are_refused() {
         let rows = [
             ("another upgrade", request(get(), &with(("upgrade", &["x"]))), K::UpgradeInvalid),
             ("an empty upgrade", request(get(), &with(("upgrade", &[""]))), K::UpgradeInvalid),
-            ("HTTP/1.0", request(get().version(Version::HTTP_10), without), K::UpgradeInvalid),
+            ("HTTP/1.0", request(get().version(Version::HTTP_10), without), K::HttpVersionUnsupported),
+            ("HTTP/1.0 for something else", request(get().version(Version::HTTP_10), &with(("upgrade", &["x"]))), K::UpgradeInvalid),
             ("an upgrade over HTTP/2", request(get().version(Version::HTTP_2), without), K::UpgradeInvalid),
             ("a tunnel", request(Request::connect("a.com:1"), &with(("upgrade", &[]))), K::UpgradeInvalid),
             ("a tunnel by HTTP/1.0", request(Request::connect("a.com:1").version(Version::HTTP_10), &with(("upgrade", &[]))), K::UpgradeInvalid),
