@@ -74,8 +74,11 @@ pub use self::middleware::{
     WsHandshake, WsHandshakeLayer, WsStream, WsStreamParts, WsUpgrade,
 };
 pub use self::{
-    handshake::{Origin, Rejection, RejectionKind, ReportedRejection},
-    policy::{AllowHost, AllowOrigin, ConfigError, Deciding, OriginList, OriginPattern, Policy, Subprotocols},
+    handshake::{DeflateParams, Origin, Rejection, RejectionKind, ReportedRejection},
+    policy::{
+        AllowHost, AllowOrigin, ConfigError, Deciding, OriginList, OriginPattern, PermessageDeflate, Policy,
+        Subprotocols,
+    },
 };
 
 /// The README's code, compiled.

@@ -123,6 +123,13 @@ impl<'a> Cursor<'a> {
         Some(token)
     }
 
+    /// Steps over a token or a quoted string, and gives it as it is written.
+    pub(super) fn value(&mut self) -> &'a [u8] {
+        let before = self.rest;
+        self.token_or_quoted_token();
+        trim(&before[..before.len() - self.rest.len()])
+    }
+
     /// Steps over a token, or over a quoted string that holds one once it is unescaped.
     pub(super) fn token_or_quoted_token(&mut self) -> bool {
         // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".

@@ -47,7 +47,7 @@
 //! | §4.2.2 4, §4.4 | a version it does not know: MUST abort with such as 426, and the versions it knows | [`Rejection`] | `refusals::each_row_of_the_table` |
 //! | §4.2.2 4 | the resource is not there: SHOULD answer such as 404 | the router; the layer closes the connection | `leaving::a_second_request_is_never_served` |
 //! | §4.2.2 4 | a subprotocol only of those offered, else no field | [`Subprotocols`](crate::Subprotocols) | `decide::tests::subprotocols_are_selected_by_preference` |
-//! | §4.2.2 4 | extensions only of those offered | none is ever agreed on | `decide::tests::no_extension_is_answered` |
+//! | §4.2.2 4 | extensions only of those offered | [`PermessageDeflate`](crate::PermessageDeflate), off by default | `decide::tests::no_extension_is_answered_by_default` |
 //! | §4.2.2 5 | status 101, `Upgrade`, `Connection`, `Sec-WebSocket-Accept` | [`ServerHandshake`] | `decide::tests::the_answer_is_the_one_of_the_rfc` |
 //! | §4.2.2 5 | `Sec-WebSocket-Accept` by SHA-1 and base64 | [`Key::accept`] | its doc example, from §1.3 |
 //! | §4.2.2 5 | once this is sent, the connection is open | `WsStream` | `gate::no_stream_without_an_answer` |
@@ -67,9 +67,20 @@
 //! | §5 | neither `Sec-WebSocket-Key` nor `-Accept` is processed | [`ClientHandshake`] | `http2::the_protocol_is_known_in_any_case_and_a_key_is_ignored` |
 //! | §5 | `Origin`, `Sec-WebSocket-Version`, `-Protocol` and `-Extensions` are used as in RFC 6455 | [`Policy`](crate::Policy) | `refusals::each_row_of_the_table` |
 //! | §5 | the stream is the connection; its end and its reset are the connection's | `WsStream` | `http2::resets_and_ends_reach_the_handler` |
+//!
+//! And what RFC 7692 asks of a server that agrees on permessage-deflate. Tests of `framing` are in `tests/server`.
+//!
+//! | RFC 7692 | What it asks | Where | Test |
+//! |---|---|---|---|
+//! | §5.1 | the answer corresponds to one offer, and the first acceptable is preferred | [`PermessageDeflate`](crate::PermessageDeflate) | `permessage_deflate::tests::offers_are_answered_within_their_terms` |
+//! | §7, §7.1 | an offer with an unknown, repeated or invalid parameter is declined, and the next looked at | `deflate::DeflateOffer` | `permessage_deflate::tests::invalid_offers_are_declined` |
+//! | §7.1.1 | a takeover that the client declines is answered | [`PermessageDeflate`](crate::PermessageDeflate) | `permessage_deflate::tests::offers_are_answered_within_their_terms` |
+//! | §7.1.2 | windows of the same size or smaller, the client's only where it offers to be told | [`PermessageDeflate`](crate::PermessageDeflate) | `permessage_deflate::tests::offers_are_answered_within_their_terms` |
+//! | §7.2 | compression itself | the framing library | `framing::what_is_agreed_on_is_inflated` |
 
 pub(crate) mod authority;
 pub(crate) mod client;
+pub(crate) mod deflate;
 pub(crate) mod extension;
 pub(crate) mod grammar;
 pub(crate) mod key;
@@ -81,6 +92,7 @@ pub(crate) mod subprotocol;
 pub use self::{
     authority::Authority,
     client::ClientHandshake,
+    deflate::DeflateParams,
     key::{InvalidKey, Key},
     origin::{InvalidOrigin, Origin},
     rejection::{Rejection, RejectionKind, ReportedRejection},

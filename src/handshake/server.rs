@@ -2,11 +2,12 @@
 
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
 };
 
 use super::{
-    client::ClientHandshake, key::Key, origin::Origin, rejection::ReportedRejection, subprotocol::OfferedSubprotocols,
+    client::ClientHandshake, deflate::DeflateParams, key::Key, origin::Origin, rejection::ReportedRejection,
+    subprotocol::OfferedSubprotocols,
 };
 
 /// An approved handshake, and the only place that writes the head of its answer.
@@ -33,6 +34,7 @@ pub struct ServerHandshake {
     origin: Option<Origin>,
     offered: OfferedSubprotocols,
     subprotocol: Option<HeaderValue>,
+    deflate: Option<DeflateParams>,
     reported: Option<ReportedRejection>,
 }
 
@@ -40,12 +42,14 @@ impl ServerHandshake {
     #[inline]
     pub(crate) fn new(
         client: &ClientHandshake, offered: OfferedSubprotocols, subprotocol: Option<HeaderValue>,
+        deflate: Option<DeflateParams>,
     ) -> Self {
         Self {
             key: client.key().copied(),
             origin: client.origin().ok().flatten().cloned(),
             offered,
             subprotocol,
+            deflate,
             reported: None,
         }
     }
@@ -73,6 +77,12 @@ impl ServerHandshake {
         self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
     }
 
+    /// The parameters of permessage-deflate, where it was agreed on.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.deflate
+    }
+
     /// What would have been refused, had the policy not been told to report only.
     #[must_use]
     pub fn reported(&self) -> Option<&ReportedRejection> {
@@ -94,11 +104,13 @@ impl ServerHandshake {
     /// The answer: its status and fields, and an empty body.
     #[must_use]
     pub fn response<B: Default>(&self) -> Response<B> {
-        self.response_with(self.subprotocol.clone())
+        self.response_with(self.subprotocol.clone(), self.deflate)
     }
 
     /// As [`response`](Self::response), where the handler selected for itself.
-    pub(crate) fn response_with<B: Default>(&self, subprotocol: Option<HeaderValue>) -> Response<B> {
+    pub(crate) fn response_with<B: Default>(
+        &self, subprotocol: Option<HeaderValue>, deflate: Option<DeflateParams>,
+    ) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -110,6 +122,9 @@ impl ServerHandshake {
         }
         if let Some(name) = subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        if let Some(extensions) = deflate.and_then(DeflateParams::to_field) {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
         if let Some(reported) = &self.reported {
             response.extensions_mut().insert(reported.clone());

@@ -20,7 +20,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{observe, upgrade_error::UpgradeError};
 use crate::{
-    handshake::{RejectionKind, ServerHandshake},
+    handshake::{DeflateParams, RejectionKind, ServerHandshake},
     policy::Subprotocols,
 };
 
@@ -68,8 +68,25 @@ pub(super) type Continuation = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// What a handler wants to see in the answer that accepts.
 #[derive(Debug, Default)]
 pub(super) struct Acceptance {
-    pub(super) subprotocol: Option<HeaderValue>,
+    pub(super) agreed: Agreed,
     pub(super) headers: Option<Box<HeaderMap>>,
+}
+
+/// What is spoken on the stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Agreed {
+    pub(super) subprotocol: Option<HeaderValue>,
+    pub(super) deflate: Option<DeflateParams>,
+}
+
+impl Agreed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.subprotocol.is_none() && self.deflate.is_none()
+    }
+
+    pub(super) fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+    }
 }
 
 /// Where the layer leaves an approved handshake for a handler, in the request's extensions.
@@ -119,7 +136,8 @@ impl Handoff {
 
     /// The answer that accepts.
     pub(super) fn answer<B: Default>(&self, acceptance: Acceptance) -> Response<B> {
-        let mut response = self.server.response_with(acceptance.subprotocol);
+        let Agreed { subprotocol, deflate } = acceptance.agreed;
+        let mut response = self.server.response_with(subprotocol, deflate);
         for (name, value) in acceptance.headers.iter().flat_map(|headers| headers.iter()) {
             let owned = RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-");
             if !owned {

@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use super::{config::Config, observe, response::DefaultRejectionResponse, service::WsHandshake};
 use crate::{
     handshake::Rejection,
-    policy::{AllowHost, AllowOrigin, Policy, Subprotocols},
+    policy::{AllowHost, AllowOrigin, PermessageDeflate, Policy, Subprotocols},
 };
 
 /// Decides every WebSocket handshake that passes, and leaves the approved ones to the handlers behind it.
@@ -108,6 +108,13 @@ impl<R: Clone> WsHandshakeLayer<R> {
     /// Which subprotocols are spoken. The default is none.
     pub fn subprotocols(self, subprotocols: Subprotocols) -> Self {
         self.with_policy(|policy| policy.subprotocols(subprotocols))
+    }
+
+    /// Agrees to permessage-deflate (RFC 7692), where clients offer it on acceptable terms. The default is to decline it.
+    ///
+    /// An agreement binds whoever frames the stream: see [`WsUpgrade::decline_deflate`](crate::WsUpgrade::decline_deflate).
+    pub fn permessage_deflate(self, deflate: PermessageDeflate) -> Self {
+        self.with_policy(|policy| policy.permessage_deflate(deflate))
     }
 
     /// Lets through what the rules for `Origin` and hosts would refuse, and notes it in the response's extensions as a

@@ -16,9 +16,13 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade as auto};
 use sync_wrapper::SyncWrapper;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::handoff::Agreed;
+use crate::handshake::DeflateParams;
+
 /// The connection once its handshake has been answered: a byte stream, for a framing library to read and write.
 ///
-/// What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
+/// A feature for each framing library gives it a method that makes it that library's socket, as `into_tungstenite`; any
+/// other takes it as it is. What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
 /// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection, or its stream.
 ///
 /// Over HTTP/2 it is one stream of a connection. A write takes at most 16 KiB, so that a client that does not read holds
@@ -40,25 +44,36 @@ pub struct WsStream {
     /// Asked once, while there is a shared reference to ask through.
     is_write_vectored: bool,
     over_http1: bool,
-    subprotocol: Option<HeaderValue>,
+    /// Boxed, for it stays empty on most streams, and framing libraries move a stream about.
+    agreed: Option<Box<Agreed>>,
 }
 
 impl WsStream {
-    pub(super) fn new(upgraded: Upgraded, over_http1: bool, subprotocol: Option<HeaderValue>) -> Self {
+    pub(super) fn new(upgraded: Upgraded, over_http1: bool, agreed: Agreed) -> Self {
         let is_write_vectored = upgraded.is_write_vectored();
-        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, subprotocol }
+        let agreed = (!agreed.is_empty()).then(|| Box::new(agreed));
+        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, agreed }
     }
 
     /// The subprotocol that was answered.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+        self.agreed.as_ref()?.subprotocol()
+    }
+
+    /// The parameters of permessage-deflate that were answered; `None` where it was not agreed on (RFC 7692).
+    ///
+    /// They are this stream's to honour: whoever frames it has to inflate, and may deflate, by these parameters.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.agreed.as_ref()?.deflate
     }
 
     /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
-        WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol: self.subprotocol }
+        let Agreed { subprotocol, deflate } = self.agreed.map(|agreed| *agreed).unwrap_or_default();
+        WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate }
     }
 
     /// hyper's own upgraded connection, for libraries that ask for it.
@@ -91,16 +106,16 @@ impl WsStream {
         T: Read + Write + Unpin + 'static,
     {
         let over_http1 = self.over_http1;
-        let WsStreamParts { upgraded, subprotocol } = self.into_parts();
+        let WsStreamParts { upgraded, subprotocol, deflate } = self.into_parts();
         // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
             Ok(parts) => (parts.io, parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<T>() {
                 Ok(parts) => (parts.io, parts.read_buf),
-                Err(upgraded) => return Err(Self::new(upgraded, over_http1, subprotocol)),
+                Err(upgraded) => return Err(Self::new(upgraded, over_http1, Agreed { subprotocol, deflate })),
             },
         };
-        Ok(Downcast { io, read_buf, subprotocol })
+        Ok(Downcast { io, deflate, read_buf, subprotocol })
     }
 }
 
@@ -157,6 +172,8 @@ pub struct WsStreamParts {
     pub upgraded: Upgraded,
     /// The subprotocol that was answered.
     pub subprotocol: Option<HeaderValue>,
+    /// The parameters of permessage-deflate that were answered.
+    pub deflate: Option<DeflateParams>,
 }
 
 /// The IO below a [`WsStream`].
@@ -165,6 +182,8 @@ pub struct WsStreamParts {
 pub struct Downcast<T> {
     /// The IO itself.
     pub io: T,
+    /// The parameters of permessage-deflate that were answered.
+    pub deflate: Option<DeflateParams>,
     /// What had been read from it before the connection was handed over, and belongs before all that is read next.
     pub read_buf: Bytes,
     /// The subprotocol that was answered.

@@ -8,12 +8,12 @@ use sync_wrapper::SyncWrapper;
 
 use super::{
     extended_connect,
-    handoff::{Accept, Acceptance, Handoff},
+    handoff::{Accept, Acceptance, Agreed, Handoff},
     observe,
     stream::WsStream,
     upgrade_error::UpgradeError,
 };
-use crate::handshake::{Origin, Rejection, RejectionKind, client::Head};
+use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::Head};
 
 /// A handshake that the layer has approved and nobody has answered yet.
 ///
@@ -80,7 +80,9 @@ impl WsUpgrade {
     fn take(extensions: &Extensions) -> Option<Result<Self, RejectionKind>> {
         let taken = Handoff::take(extensions)?;
         Some(taken.map(|handoff| {
-            let acceptance = Acceptance { subprotocol: handoff.server.selected().cloned(), headers: None };
+            let server = &handoff.server;
+            let agreed = Agreed { subprotocol: server.selected().cloned(), deflate: server.deflate() };
+            let acceptance = Acceptance { agreed, headers: None };
             Self { handoff, acceptance, on_failed_upgrade: None }
         }))
     }
@@ -95,7 +97,7 @@ impl WsUpgrade {
     /// The subprotocol that will be answered.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.acceptance.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+        self.acceptance.agreed.subprotocol()
     }
 
     /// The subprotocols that the client offers, the most preferred first.
@@ -115,8 +117,19 @@ impl WsUpgrade {
         if !offered || !spoken {
             return Err(NotOffered(()));
         }
-        self.acceptance.subprotocol = Some(HeaderValue::from_str(name).map_err(|_| NotOffered(()))?);
+        self.acceptance.agreed.subprotocol = Some(HeaderValue::from_str(name).map_err(|_| NotOffered(()))?);
         Ok(())
+    }
+
+    /// The parameters of permessage-deflate that will be answered; `None` where it is not agreed on (RFC 7692).
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.acceptance.agreed.deflate
+    }
+
+    /// Withdraws permessage-deflate, for a stream that is framed by a library without it.
+    pub fn decline_deflate(&mut self) {
+        self.acceptance.agreed.deflate = None;
     }
 
     /// Fields to be sent with the acceptance: each line of them is appended to it, so that two `Set-Cookie` are two.
@@ -145,9 +158,9 @@ impl WsUpgrade {
     /// then, the handler may still answer something else.
     pub async fn accept(self) -> Result<WsStream, UpgradeError> {
         let Self { handoff, acceptance, .. } = self;
-        let subprotocol = acceptance.subprotocol.clone();
+        let agreed = acceptance.agreed.clone();
         let on_upgrade = Accept::new(Arc::clone(&handoff), acceptance).await?;
-        take_over(on_upgrade, &handoff, subprotocol).await
+        take_over(on_upgrade, &handoff, agreed).await
     }
 
     /// As [`accept`](Self::accept), where nobody else hears of a failure.
@@ -179,13 +192,13 @@ impl WsUpgrade {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let Self { handoff, acceptance, on_failed_upgrade } = self;
-        let subprotocol = acceptance.subprotocol.clone();
+        let agreed = acceptance.agreed.clone();
         let mut response = handoff.answer(acceptance);
         let continuation = {
             let handoff = Arc::clone(&handoff);
             async move {
                 let stream = match handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered)) {
-                    Ok(on_upgrade) => take_over(on_upgrade, &handoff, subprotocol).await,
+                    Ok(on_upgrade) => take_over(on_upgrade, &handoff, agreed).await,
                     Err(error) => Err(error),
                 };
                 drop(handoff);
@@ -202,11 +215,9 @@ impl WsUpgrade {
 }
 
 /// Waits for hyper to give the connection away, now that the answer is on its way to it.
-async fn take_over(
-    on_upgrade: OnUpgrade, handoff: &Handoff, subprotocol: Option<HeaderValue>,
-) -> Result<WsStream, UpgradeError> {
+async fn take_over(on_upgrade: OnUpgrade, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
     let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
-    Ok(WsStream::new(upgraded, handoff.server.over_http1(), subprotocol))
+    Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed))
 }
 
 fn required(

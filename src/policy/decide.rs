@@ -11,6 +11,7 @@ use http::request::Parts;
 use super::{
     allow_host::AllowHost,
     allow_origin::{AllowOrigin, Answer, Judgement, is_cross_site},
+    permessage_deflate::PermessageDeflate,
     subprotocols::{Selection, Subprotocols},
 };
 use crate::handshake::{
@@ -39,6 +40,7 @@ pub struct Policy {
     require_origin: bool,
     allow_hosts: Option<AllowHost>,
     subprotocols: Option<Subprotocols>,
+    permessage_deflate: Option<PermessageDeflate>,
     report_only: bool,
 }
 
@@ -69,6 +71,12 @@ impl Policy {
     /// Which subprotocols are spoken. The default is none.
     pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Self {
         self.subprotocols = Some(subprotocols);
+        self
+    }
+
+    /// Agrees to permessage-deflate, where clients offer it on acceptable terms. The default is to decline it.
+    pub fn permessage_deflate(mut self, deflate: PermessageDeflate) -> Self {
+        self.permessage_deflate = Some(deflate);
         self
     }
 
@@ -133,7 +141,8 @@ impl Policy {
         };
         client.extensions()?;
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
-        let mut server = ServerHandshake::new(client, offered, subprotocol);
+        let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
+        let mut server = ServerHandshake::new(client, offered, subprotocol, deflate);
         if let Some(kind) = reported {
             server.report(ReportedRejection::new(Rejection::new(kind, client.version())));
         }

@@ -1,4 +1,4 @@
-//! What this server is willing to accept: origins, hosts and subprotocols.
+//! What this server is willing to accept: origins, hosts, subprotocols and compression.
 
 mod allow_host;
 mod allow_origin;
@@ -7,6 +7,7 @@ mod decide;
 mod host_pattern;
 mod origin_list;
 mod origin_pattern;
+mod permessage_deflate;
 mod subprotocols;
 
 pub use self::{
@@ -16,5 +17,6 @@ pub use self::{
     decide::{Deciding, Policy},
     origin_list::OriginList,
     origin_pattern::OriginPattern,
+    permessage_deflate::PermessageDeflate,
     subprotocols::Subprotocols,
 };

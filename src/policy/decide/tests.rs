@@ -243,7 +243,7 @@ fn malformed_offers_are_refused_whatever_is_configured() {
 }
 
 #[test]
-fn no_extension_is_answered() {
+fn no_extension_is_answered_by_default() {
     let server = decide(&Policy::new(), &[("sec-websocket-extensions", "permessage-deflate")]).unwrap();
     assert!(!server.response::<()>().headers().contains_key("sec-websocket-extensions"));
 }

@@ -1,0 +1,208 @@
+//! Whether this server compresses messages, and with what memory (RFC 7692).
+
+use super::config_error::ConfigError;
+use crate::handshake::deflate::{ClientWindow, DeflateOffer, DeflateParams, MAX_WINDOW_BITS};
+
+/// The terms on which this server agrees to permessage-deflate (RFC 7692).
+///
+/// An agreement binds the framing of the stream: whoever frames it has to compress and inflate as agreed. Leave this out
+/// unless a framing library does.
+///
+/// Compressing a secret beside text that an attacker chooses gives the secret's bytes away by the length of the message
+/// (CRIME, BREACH). `server_no_context_takeover` keeps one message from telling about another, not the parts of one.
+///
+/// ```
+/// use ws_handshake::{PermessageDeflate, Policy};
+///
+/// let deflate = PermessageDeflate::new().server_no_context_takeover(true).server_max_window_bits(12)?;
+/// let policy = Policy::new().permessage_deflate(deflate);
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct PermessageDeflate {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: u8,
+    client_max_window_bits: u8,
+}
+
+impl PermessageDeflate {
+    /// Agrees to any valid offer, and asks nothing of the client.
+    pub fn new() -> Self {
+        Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: MAX_WINDOW_BITS,
+            client_max_window_bits: MAX_WINDOW_BITS,
+        }
+    }
+
+    /// Whether this server forgets its window after each message, which saves the memory of one between messages and
+    /// costs compression. The default is to do so only for clients that ask (RFC 7692 §7.1.1.1).
+    pub fn server_no_context_takeover(mut self, forget: bool) -> Self {
+        self.server_no_context_takeover = forget;
+        self
+    }
+
+    /// Whether clients are told to forget their window after each message, which saves this server the memory of one
+    /// between messages. The default is to leave it to them (RFC 7692 §7.1.1.2).
+    pub fn client_no_context_takeover(mut self, forget: bool) -> Self {
+        self.client_no_context_takeover = forget;
+        self
+    }
+
+    /// The base-2 logarithm of the largest window, in bytes, that this server compresses with: 9 to 15. The default is
+    /// 15, which is 32 KiB (RFC 7692 §7.1.2.1).
+    ///
+    /// An offer that demands less is met, down to 9; one that demands 8 is declined, for zlib has no such window.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a number outside of 9 to 15.
+    pub fn server_max_window_bits(mut self, bits: u8) -> Result<Self, ConfigError> {
+        self.server_max_window_bits = checked(bits)?;
+        Ok(self)
+    }
+
+    /// The base-2 logarithm of the largest window, in bytes, that clients may compress with: 9 to 15. The default is 15,
+    /// which is 32 KiB (RFC 7692 §7.1.2.2).
+    ///
+    /// Below 15 it declines the offers of clients that cannot be told.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a number outside of 9 to 15.
+    pub fn client_max_window_bits(mut self, bits: u8) -> Result<Self, ConfigError> {
+        self.client_max_window_bits = checked(bits)?;
+        Ok(self)
+    }
+
+    /// What is agreed on with the first offer that is acceptable, if one is.
+    pub(super) fn select(self, headers: &http::HeaderMap) -> Option<DeflateParams> {
+        DeflateOffer::first(headers, |offer| self.answer(offer))
+    }
+
+    /// The answer to one offer. It never goes beyond it.
+    fn answer(self, offer: DeflateOffer) -> Option<DeflateParams> {
+        let server_max_window_bits = match offer.server_max_window_bits {
+            Some(bits) if bits < MIN_WINDOW_BITS => return None,
+            // RFC 7692 §7.1.2.1: accepted "with the same or smaller value".
+            Some(bits) => Some(bits.min(self.server_max_window_bits)),
+            None => below_max(self.server_max_window_bits),
+        };
+        let client_max_window_bits = match offer.client_max_window_bits {
+            ClientWindow::AtMost(bits) => below_max(bits.min(self.client_max_window_bits)),
+            // RFC 7692 §7.1.2.2: without it in the offer, the answer "MUST NOT include" it.
+            ClientWindow::Fixed if self.client_max_window_bits < MAX_WINDOW_BITS => return None,
+            ClientWindow::Fixed => None,
+        };
+        Some(DeflateParams {
+            server_no_context_takeover: offer.server_no_context_takeover || self.server_no_context_takeover,
+            client_no_context_takeover: offer.client_no_context_takeover || self.client_no_context_takeover,
+            server_max_window_bits,
+            client_max_window_bits,
+        })
+    }
+}
+
+impl Default for PermessageDeflate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A parameter that says no more than what holds without it is left out.
+fn below_max(bits: u8) -> Option<u8> {
+    (bits < MAX_WINDOW_BITS).then_some(bits)
+}
+
+fn checked(bits: u8) -> Result<u8, ConfigError> {
+    if (MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&bits) {
+        return Ok(bits);
+    }
+    Err(ConfigError::new(&bits.to_string(), "is no window that zlib has: write a number from 9 to 15"))
+}
+
+/// zlib compresses with no smaller window, although RFC 7692 §7.1.2 has 8 as well.
+const MIN_WINDOW_BITS: u8 = 9;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
+
+    use super::*;
+
+    fn answer(deflate: PermessageDeflate, lines: &[&str]) -> Option<String> {
+        let lines = lines.iter().map(|line| (SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap()));
+        deflate.select(&lines.collect::<HeaderMap>()).map(|params| params.to_string())
+    }
+
+    #[test]
+    fn offers_are_answered_within_their_terms() {
+        let new = PermessageDeflate::new;
+        let small = new().server_max_window_bits(10).unwrap().client_max_window_bits(11).unwrap();
+        let forgetful = new().server_no_context_takeover(true).client_no_context_takeover(true);
+        #[rustfmt::skip]
+        let rows: &[(&str, PermessageDeflate, &[&str], Option<&str>)] = &[
+            ("nothing", new(), &[], None),
+            ("bare", new(), &["permessage-deflate"], Some("")),
+            ("as browsers send it", new(), &["permessage-deflate; client_max_window_bits"], Some("")),
+            ("behind others", new(), &["x-other; a=b, , permessage-deflate"], Some("")),
+            ("on a second line", new(), &["x-other", "permessage-deflate"], Some("")),
+            ("takeovers are echoed", new(), &["permessage-deflate; client_no_context_takeover; server_no_context_takeover"],
+                Some("; server_no_context_takeover; client_no_context_takeover")),
+            ("a demand for a smaller window is met", new(), &["permessage-deflate; server_max_window_bits=10"], Some("; server_max_window_bits=10")),
+            ("a demand for the largest is met", new(), &["permessage-deflate; server_max_window_bits=15"], Some("; server_max_window_bits=15")),
+            ("the client's own limit is kept", new(), &["permessage-deflate; client_max_window_bits=8"], Some("; client_max_window_bits=8")),
+            ("the client's largest needs no word", new(), &["permessage-deflate; client_max_window_bits=15"], Some("")),
+            ("quoted", new(), &["permessage-deflate; client_max_window_bits = \"\\1\\0\""], Some("; client_max_window_bits=10")),
+            ("a window that zlib has not", new(), &["permessage-deflate; server_max_window_bits=8"], None),
+            ("the next offer then", new(), &["permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=9"], Some("; server_max_window_bits=9")),
+            ("the first that is acceptable", new(), &["permessage-deflate; server_max_window_bits=12, permessage-deflate"], Some("; server_max_window_bits=12")),
+            ("the server's own limits", small, &["permessage-deflate; client_max_window_bits"], Some("; server_max_window_bits=10; client_max_window_bits=11")),
+            ("the smaller of two limits", small, &["permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"], Some("; server_max_window_bits=9; client_max_window_bits=9")),
+            ("the server's where it is the smaller", small, &["permessage-deflate; server_max_window_bits=15; client_max_window_bits=15"], Some("; server_max_window_bits=10; client_max_window_bits=11")),
+            ("a client that cannot be told", small, &["permessage-deflate"], None),
+            ("the server's own takeovers", forgetful, &["permessage-deflate"], Some("; server_no_context_takeover; client_no_context_takeover")),
+        ];
+        for (name, deflate, lines, expected) in rows {
+            let expected = expected.map(|parameters| format!("permessage-deflate{parameters}"));
+            assert_eq!(answer(*deflate, lines), expected, "{name}");
+        }
+    }
+
+    /// RFC 7692 §7.1: each of these is declined, and the next offer looked at.
+    #[test]
+    fn invalid_offers_are_declined() {
+        #[rustfmt::skip]
+        let rows = [
+            "x-unknown", "x-unknown=1", "server_no_context_takeover=1", "client_no_context_takeover=true",
+            "server_max_window_bits", "server_max_window_bits=7", "server_max_window_bits=16", "server_max_window_bits=010",
+            "server_max_window_bits=+9", "server_max_window_bits=9x", "server_max_window_bits=150", "client_max_window_bits=0",
+            "client_max_window_bits=08", "client_max_window_bits=x", "Client_Max_Window_Bits", "client_max_window_bits=1",
+            "server_no_context_takeover; server_no_context_takeover", "client_no_context_takeover; client_no_context_takeover",
+            "server_max_window_bits=9; server_max_window_bits=9", "client_max_window_bits; client_max_window_bits=9",
+        ];
+        for parameters in rows {
+            let offer = format!("permessage-deflate; {parameters}");
+            assert_eq!(answer(PermessageDeflate::new(), &[&offer]), None, "{parameters}");
+            let next = format!("{offer}; client_max_window_bits=12, permessage-deflate; server_max_window_bits=11");
+            let expected = Some("permessage-deflate; server_max_window_bits=11");
+            assert_eq!(answer(PermessageDeflate::new(), &[&next]).as_deref(), expected, "{parameters}");
+        }
+    }
+
+    #[test]
+    fn windows_outside_of_zlibs_are_mistakes() {
+        for bits in [0, 8, 16, 255] {
+            for error in [
+                PermessageDeflate::new().server_max_window_bits(bits),
+                PermessageDeflate::new().client_max_window_bits(bits),
+            ] {
+                assert!(error.unwrap_err().to_string().ends_with("write a number from 9 to 15"));
+            }
+        }
+        assert!(PermessageDeflate::new().server_max_window_bits(9).is_ok());
+    }
+}
