@@ -19,8 +19,10 @@ for features in \
     cargo clippy --quiet --locked --all-targets $features -- -D warnings
 done
 # Without the tests, which may be all that uses an item.
-echo "clippy --lib --no-default-features"
-cargo clippy --quiet --locked --lib --no-default-features -- -D warnings
+for features in "" tungstenite fastwebsockets tokio-websockets yawc; do
+    echo "clippy --lib --no-default-features --features \"$features\""
+    cargo clippy --quiet --locked --lib --no-default-features --features "$features" -- -D warnings
+done
 
 for features in --all-features --no-default-features; do
     echo "doc $features"

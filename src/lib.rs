@@ -49,6 +49,7 @@
 //! - `tracing` (default): one event for each handshake decided, and for whatever goes wrong after it.
 //! - `http2`: handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
 //!   as `axum::serve` does with axum's own feature `http2`.
+//! - `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc`: that framing library on the stream.
 //! - `tower`: the middleware alone.
 //!
 //! Without any of them there are four dependencies: `arc-swap`, `base64`, `http` and `sha1`.
@@ -61,6 +62,8 @@
 
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
+mod framing;
 pub mod handshake;
 #[cfg(feature = "tower")]
 mod middleware;
@@ -68,6 +71,8 @@ mod policy;
 
 #[cfg(feature = "axum")]
 pub use self::extract::WsStreamRejection;
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
+pub use self::framing::DeflateAgreed;
 #[cfg(feature = "tower")]
 pub use self::middleware::{
     DefaultRejectionResponse, Downcast, EmptyBody, NotOffered, RejectionResponse, ResponseFuture, UpgradeError,
@@ -82,6 +87,11 @@ pub use self::{
 };
 
 /// The README's code, compiled.
-#[cfg(all(doctest, feature = "axum"))]
+#[cfg(all(doctest, feature = "axum", feature = "tungstenite"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// The guide's code, compiled.
+#[cfg(all(doctest, feature = "axum", feature = "tungstenite", feature = "yawc"))]
+#[doc = include_str!("../docs/framing.md")]
+mod framing_guide {}

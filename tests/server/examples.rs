@@ -53,12 +53,13 @@ async fn connects(address: &str, path: &str, origin: &str) -> bool {
 async fn each_serves_sockets_and_guards_them() {
     let free = "127.0.0.1:0";
     let echo = &["--addr", free, "--allow-origin", "https://*.listed.com", "--subprotocol", "v1.chat"][..];
-    let rows = [
-        ("echo", echo, "/ws"),
-        ("tcp", &[free][..], "/"),
-        ("hyper", &[free][..], "/ws"),
-        ("same_url", &[free][..], "/"),
-    ];
+    let alone = &[free][..];
+    let mut rows = vec![("echo", echo, "/ws"), ("tcp", alone, "/"), ("hyper", alone, "/ws"), ("same_url", alone, "/")];
+    // What is built without these features has no such example.
+    if cfg!(all(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc")) {
+        let routes = ["/tungstenite", "/fastwebsockets", "/tokio-websockets", "/yawc"];
+        rows.extend(routes.map(|route| ("framing", alone, route)));
+    }
     for (name, arguments, path) in rows {
         let example = run(name, arguments).await;
         let address = &example.address;

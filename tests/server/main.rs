@@ -7,6 +7,8 @@ mod examples;
 mod extract;
 #[cfg(not(feature = "http2"))]
 mod fail_closed;
+#[cfg(all(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
+mod framing;
 mod gate;
 #[cfg(feature = "http2")]
 mod http2;

@@ -1,0 +1,37 @@
+//! fastwebsockets.
+
+use fastwebsockets::{Role, WebSocket};
+
+use super::deflate_agreed::DeflateAgreed;
+use crate::middleware::WsStream;
+
+impl WsStream {
+    /// Frames the stream by fastwebsockets, as the server.
+    ///
+    /// Its knobs are on the [`WebSocket`] that it gives: it answers pings and closes by itself, takes messages of up to
+    /// 64 MiB, and gives fragments one by one unless a `FragmentCollector` is put around it.
+    ///
+    /// ```
+    /// use fastwebsockets::{FragmentCollector, OpCode};
+    /// use ws_handshake::WsStream;
+    ///
+    /// async fn echo(stream: WsStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ///     let mut socket = FragmentCollector::new(stream.into_fastwebsockets()?);
+    ///     loop {
+    ///         let frame = socket.read_frame().await?;
+    ///         match frame.opcode {
+    ///             OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+    ///             OpCode::Close => return Ok(()),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: fastwebsockets does not have it.
+    pub fn into_fastwebsockets(self) -> Result<WebSocket<Self>, DeflateAgreed> {
+        Ok(WebSocket::after_handshake(DeflateAgreed::unless_agreed(self)?, Role::Server))
+    }
+}

@@ -1,0 +1,36 @@
+//! tokio-websockets.
+
+use tokio_websockets::{Config, Limits, ServerBuilder, WebSocketStream};
+
+use super::deflate_agreed::DeflateAgreed;
+use crate::middleware::WsStream;
+
+impl WsStream {
+    /// Frames the stream by tokio-websockets, as the server.
+    ///
+    /// By default it takes messages of up to 64 MiB, writes frames of 4 MiB, and flushes once 8 KiB wait.
+    ///
+    /// ```
+    /// use futures_util::{SinkExt, TryStreamExt};
+    /// use tokio_websockets::{Config, Limits};
+    /// use ws_handshake::WsStream;
+    ///
+    /// async fn echo(stream: WsStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ///     let mut socket = stream.into_tokio_websockets(Config::default(), Limits::default())?;
+    ///     while let Some(message) = socket.try_next().await? {
+    ///         if message.is_text() || message.is_binary() {
+    ///             socket.send(message).await?;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: tokio-websockets does not have it.
+    pub fn into_tokio_websockets(self, config: Config, limits: Limits) -> Result<WebSocketStream<Self>, DeflateAgreed> {
+        let stream = DeflateAgreed::unless_agreed(self)?;
+        Ok(ServerBuilder::new().config(config).limits(limits).serve(stream))
+    }
+}
