@@ -28,6 +28,8 @@ start ALLOWS_OTHER echo --addr $any --allow-origin "http://$OTHER"
 start TCP tcp $any
 start HYPER hyper $any
 start SAME_URL same_url $any
+start FRAMING framing $any
+start CHAT chat $any
 start ORIGINS origins "$ORIGINS_FILE" $any
 start TLS tls --addr $any --allow-origin "$LISTED_ORIGIN"
 start TLS_CHAT tls --addr $any --subprotocol v1.chat

@@ -12,6 +12,8 @@ const ECHO = need("ECHO");
 const OTHER = need("OTHER");
 const ALLOWS_OTHER = need("ALLOWS_OTHER");
 const SAME_URL = need("SAME_URL");
+const CHAT = need("CHAT");
+const FRAMING = need("FRAMING");
 const TLS = need("TLS");
 const TLS_CHAT = need("TLS_CHAT");
 const TLS_ALLOWS_OTHER = need("TLS_ALLOWS_OTHER");
@@ -139,6 +141,51 @@ describe("a page of another origin", () => {
       assert.equal(await page.textContent("#origin"), `http://rebound.example:${PORT}`);
     }));
 });
+
+test("two tabs of the example chat hear each other, and a name is nobody else's", () =>
+  on(`http://${CHAT}/`, (ada) =>
+    on(`http://${CHAT}/`, async (ben) => {
+      const say = async (page, text) => {
+        await page.fill("#text", text);
+        await page.click("button");
+      };
+      const heard = (page, text) => page.locator("#said li", { hasText: text }).waitFor();
+      await say(ada, "ada");
+      await heard(ada, "ada joined");
+      await say(ben, "ada");
+      await heard(ben, "that name is taken");
+      await say(ben, "ben");
+      await heard(ada, "ben joined");
+      await say(ada, "hello, Wörld");
+      for (const page of [ada, ben]) await heard(page, "ada: hello, Wörld");
+      await say(ben, "and hello to you");
+      await heard(ada, "ben: and hello to you");
+      await ben.close();
+      await heard(ada, "ben left");
+    }),
+  ));
+
+test("a page agrees on permessage-deflate with the route of yawc alone", () =>
+  on(`http://${SAME_URL}/`, async (page) => {
+    // The example framing has no page, and admits those of its own origin alone: ask from within it.
+    await page.route(`http://${FRAMING}/`, (route) => route.fulfill({ contentType: "text/html", body: "<p>a page" }));
+    await page.goto(`http://${FRAMING}/`);
+    const rows = [["yawc", "permessage-deflate"], ["tungstenite", ""], ["fastwebsockets", ""], ["tokio-websockets", ""]];
+    for (const [path, extensions] of rows) {
+      const said = await page.evaluate(
+        (path) =>
+          new Promise((done, failed) => {
+            const socket = new WebSocket(`ws://${location.host}/${path}`);
+            const text = "x".repeat(100_000);
+            socket.onopen = () => socket.send(text);
+            socket.onmessage = ({ data }) => done({ same: data === text, extensions: socket.extensions });
+            socket.onclose = ({ code }) => failed(new Error(`closed (${code})`));
+          }),
+        path,
+      );
+      assert.deepEqual(said, { same: true, extensions }, path);
+    }
+  }));
 
 test("the page of the example same_url reaches the socket at its own URL", () =>
   on(`http://${SAME_URL}/`, async (page) => {

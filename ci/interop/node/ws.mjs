@@ -38,7 +38,12 @@ async function open(address, options) {
 /** Connects, and gives the status, and the text if it is refused. */
 const ask = (address, options) => outcome(connect(address, options));
 
+const FRAMING = need("FRAMING");
 const servers = [
+  ["framing with tungstenite", FRAMING, "/tungstenite"],
+  ["framing with fastwebsockets", FRAMING, "/fastwebsockets"],
+  ["framing with tokio-websockets", FRAMING, "/tokio-websockets"],
+  ["framing with yawc", FRAMING, "/yawc", "permessage-deflate"],
   ["echo", ECHO, "/ws"],
   ["tcp", need("TCP"), "/ws"],
   ["hyper", need("HYPER"), "/ws"],
@@ -46,12 +51,13 @@ const servers = [
   ["origins", ORIGINS, "/ws"],
 ];
 
-for (const [name, address, path] of servers) {
+for (const [name, address, path, extensions] of servers) {
   describe(`example ${name}`, () => {
     test("echoes text and binary, then closes with 1000", async () => {
       const { socket, answer } = await open(address, { path });
       assert.equal(answer.statusCode, 101);
-      assert.equal(answer.headers["sec-websocket-extensions"], undefined);
+      assert.equal(answer.headers["sec-websocket-extensions"], extensions);
+      assert.equal(socket.extensions, extensions ?? "");
       await echo(socket, "hello, Wörld 🦀");
       await echo(socket, Buffer.from([0, 1, 0x80, 0xff]));
       await echo(socket, "");
