@@ -1,0 +1,176 @@
+//! Run with `cargo bench --all-features --bench framing`: each framing library behind the layer, beside its own accept.
+//!
+//! Memory and echoes, side by side in one run, each server a process of its own. `-- --serve NAME [ADDRESS]` runs one of
+//! the servers, for other clients.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
+
+mod servers;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const LIBRARIES: [&str; 4] = ["tungstenite", "fastwebsockets", "tokio-websockets", "yawc"];
+
+fn main() {
+    let mut args = std::env::args().skip_while(|arg| arg != "--serve").skip(1);
+    if let Some(name) = args.next() {
+        return servers::run(&name, &args.next().unwrap_or_else(|| "127.0.0.1:0".into()));
+    }
+    memory();
+    for load in [
+        Load { name: "echoes/s of 64 bytes, 64 at once", size: 64, batch: 64 },
+        Load { name: "echoes/s of 16 KiB, 4 at once", size: 16 << 10, batch: 4 },
+        Load { name: "echoes/s of 1 MiB, 1 at once", size: 1 << 20, batch: 1 },
+        Load { name: "round trips/s of 64 bytes", size: 64, batch: 1 },
+    ] {
+        speed(&load);
+    }
+}
+
+/// Resident memory of the server for each connection that is idle.
+fn memory() {
+    const IDLE: u32 = 1000;
+    println!("resident memory of an idle connection, KiB ({IDLE} of them, after one message of 2 bytes)");
+    let mut axum = None;
+    for name in ["axum"].into_iter().chain(LIBRARIES) {
+        let server = Server::start(name);
+        let connect = |count| (0..count).map(|_| server.connect().warm()).collect::<Vec<_>>();
+        let warm = connect(20);
+        let before = server.resident();
+        let idle = connect(IDLE);
+        let each = f64::from(server.resident() - before) / f64::from(IDLE);
+        let axum = *axum.get_or_insert(each);
+        println!("{name:<20} {each:>8.2}   1/{:.1} of axum's", axum / each);
+        drop((warm, idle));
+    }
+}
+
+struct Load {
+    name: &'static str,
+    size: usize,
+    batch: u32,
+}
+
+/// Medians over rounds in which every server has its turn.
+fn speed(load: &Load) {
+    const ROUNDS: usize = 15;
+    println!("\n{}: behind the layer, by its own accept, ratio", load.name);
+    let pairs = LIBRARIES.map(|name| [name.to_owned(), format!("own-{name}")].map(|name| Server::start(&name)));
+    let mut connections = pairs.each_ref().map(|pair| pair.each_ref().map(|server| server.connect().warm()));
+    let mut rates = LIBRARIES.map(|_| [Vec::new(), Vec::new()]);
+    for round in 0..ROUNDS {
+        for (pair, rates) in connections.iter_mut().zip(&mut rates) {
+            // Whoever is first in one round is second in the next.
+            for turn in [round % 2, 1 - round % 2] {
+                rates[turn].push(pair[turn].echoes_per_second(load));
+            }
+        }
+    }
+    for (name, [ours, own]) in LIBRARIES.iter().zip(rates) {
+        let ratio = median(ours.iter().zip(&own).map(|(ours, own)| ours / own).collect());
+        println!("{name:<20} {:>10.0} {:>10.0} {ratio:>6.3}", median(ours), median(own));
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(name: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut process = command.args(["--serve", name]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { process, address: address.trim().rsplit("//").next().unwrap().to_owned() }
+    }
+
+    fn connect(&self) -> Connection {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        Connection { stream }
+    }
+
+    /// How much of the server's memory is in RAM, in KiB.
+    fn resident(&self) -> u32 {
+        std::thread::sleep(Duration::from_millis(300));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+}
+
+impl Connection {
+    /// Sends one message, and reads it.
+    fn warm(mut self) -> Self {
+        self.stream.write_all(b"\x82\x82\0\0\0\0hi").unwrap();
+        let mut echo = [0; 4];
+        self.stream.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"\x82\x02hi");
+        self
+    }
+
+    fn echoes_per_second(&mut self, load: &Load) -> f64 {
+        let mut frame = vec![0x82];
+        // The server's frames have no mask: four bytes less.
+        match load.size {
+            size @ ..126 => frame.push(0x80 | u8::try_from(size).unwrap()),
+            size @ ..0x1_0000 => {
+                frame.push(0xfe);
+                frame.extend(u16::try_from(size).unwrap().to_be_bytes());
+            }
+            size => {
+                frame.push(0xff);
+                frame.extend((size as u64).to_be_bytes());
+            }
+        }
+        let head = frame.len();
+        frame.extend([1, 2, 3, 4]);
+        frame.resize(head + 4 + load.size, b'x');
+        let batch = load.batch.try_into().unwrap();
+        let sent = frame.repeat(batch);
+        let mut echoed = vec![0; (head + load.size) * batch];
+        let (start, mut batches) = (Instant::now(), 0_u32);
+        while start.elapsed() < Duration::from_millis(150) {
+            self.stream.write_all(&sent).unwrap();
+            self.stream.read_exact(&mut echoed).unwrap();
+            batches += 1;
+        }
+        assert_eq!(echoed[head], b'x' ^ 1);
+        f64::from(batches * load.batch) / start.elapsed().as_secs_f64()
+    }
+}

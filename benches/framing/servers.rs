@@ -1,0 +1,157 @@
+//! Echoes by each library, behind the layer and by its own accept.
+
+use std::{convert::Infallible, error::Error};
+
+use axum::{
+    Router,
+    extract::ws::{Message as AxumMessage, WebSocketUpgrade},
+    response::Response,
+    routing::any,
+    serve::ListenerExt,
+};
+use fastwebsockets::{FragmentCollector, OpCode};
+use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{accept_async_with_config, tungstenite::protocol::WebSocketConfig};
+use tokio_websockets::{Config, Limits, ServerBuilder};
+use ws_handshake::{PermessageDeflate, WsHandshakeLayer, WsStream};
+use yawc::{HttpWebSocket, Options, frame::OpCode as YawcOpCode};
+
+// The loops are macros, so that each handler is one future as its users write it, and no call within it holds the socket
+// a second time.
+
+macro_rules! echo_messages {
+    ($socket:expr) => {{
+        let mut socket = $socket;
+        while let Some(message) = socket.try_next().await? {
+            if message.is_text() || message.is_binary() {
+                socket.send(message).await?;
+            }
+        }
+        Ended::Ok(())
+    }};
+}
+
+macro_rules! echo_fastwebsockets {
+    ($socket:expr) => {{
+        let mut socket = FragmentCollector::new($socket);
+        loop {
+            let frame = socket.read_frame().await?;
+            match frame.opcode {
+                OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+                OpCode::Close => break Ended::Ok(()),
+                _ => {}
+            }
+        }
+    }};
+}
+
+macro_rules! echo_yawc {
+    ($socket:expr) => {{
+        let mut socket = $socket;
+        while let Some(frame) = socket.next().await {
+            if matches!(frame.opcode(), YawcOpCode::Text | YawcOpCode::Binary) {
+                socket.send(frame).await?;
+            }
+        }
+        Ended::Ok(())
+    }};
+}
+
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Serves on two threads until the process is killed.
+#[tokio::main(worker_threads = 2)]
+pub(super) async fn run(name: &str, address: &str) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    println!("listening on ws://{}", listener.local_addr().unwrap());
+    match name.strip_prefix("own-") {
+        Some(name) => own(name, listener).await,
+        None => behind_the_layer(name, listener).await,
+    }
+}
+
+async fn behind_the_layer(name: &str, listener: TcpListener) {
+    let layer = WsHandshakeLayer::new();
+    let with_deflate = layer.clone().permessage_deflate(PermessageDeflate::new());
+    let app = Router::new();
+    let app = match name {
+        "axum" => {
+            app.route("/", any(async |ws: WebSocketUpgrade| ws.on_upgrade(async |socket| drop(axum(socket).await))))
+        }
+        "tungstenite" => app.route("/", any(async |stream| drop(tungstenite(stream).await))).layer(layer),
+        "fastwebsockets" => app.route("/", any(async |stream| drop(fastwebsockets(stream).await))).layer(layer),
+        "tokio-websockets" => app.route("/", any(async |stream| drop(tokio_websockets(stream).await))).layer(layer),
+        "yawc" => app.route("/", any(async |stream| drop(yawc(stream).await))).layer(with_deflate),
+        _ => panic!("no server {name}"),
+    };
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
+    axum::serve(listener, app).await.unwrap();
+}
+
+async fn tungstenite(stream: WsStream) -> Ended {
+    echo_messages!(stream.into_tungstenite(None).await?)
+}
+
+async fn fastwebsockets(stream: WsStream) -> Ended {
+    echo_fastwebsockets!(stream.into_fastwebsockets()?)
+}
+
+async fn tokio_websockets(stream: WsStream) -> Ended {
+    echo_messages!(stream.into_tokio_websockets(Config::default(), Limits::default())?)
+}
+
+async fn yawc(stream: WsStream) -> Ended {
+    echo_yawc!(stream.into_yawc(yawc_options())?)
+}
+
+/// As each library's documentation has it.
+async fn own(name: &str, listener: TcpListener) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        match name {
+            "tungstenite" => {
+                // With the buffer that the adapter has.
+                let config = WebSocketConfig::default().read_buffer_size(4096);
+                tokio::spawn(async move { echo_messages!(accept_async_with_config(stream, Some(config)).await?) });
+            }
+            "tokio-websockets" => {
+                tokio::spawn(async move { echo_messages!(ServerBuilder::new().accept(stream).await?.1) });
+            }
+            "fastwebsockets" => drop(tokio::spawn(upgrading(stream, |mut request| {
+                let (response, upgrade) = fastwebsockets::upgrade::upgrade(&mut request).unwrap();
+                tokio::spawn(async move { echo_fastwebsockets!(upgrade.await?) });
+                response.map(axum::body::Body::new)
+            }))),
+            "yawc" => drop(tokio::spawn(upgrading(stream, |request| {
+                let options = yawc_options().with_balanced_compression();
+                let (response, upgrade) = HttpWebSocket::upgrade_with_options(request, options).unwrap();
+                tokio::spawn(async move { echo_yawc!(upgrade.await?) });
+                response.map(axum::body::Body::new)
+            }))),
+            _ => panic!("no server own-{name}"),
+        }
+    }
+}
+
+async fn upgrading(stream: TcpStream, answer: fn(Request<Incoming>) -> Response) {
+    let service = service_fn(async |request| Ok::<_, Infallible>(answer(request)));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+}
+
+async fn axum(mut socket: axum::extract::ws::WebSocket) -> Ended {
+    while let Some(message) = socket.try_next().await? {
+        if matches!(message, AxumMessage::Text(_) | AxumMessage::Binary(_)) {
+            socket.send(message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Text is to be checked, and the messages of Autobahn's cases are larger than the default.
+fn yawc_options() -> Options {
+    Options::default().with_utf8().with_limits(64 << 20, 64 << 20)
+}
