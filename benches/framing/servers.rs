@@ -1,23 +1,21 @@
 //! Echoes by each library, behind the layer and by its own accept.
 
-use std::{convert::Infallible, error::Error};
+use std::error::Error;
 
 use axum::{
     Router,
     extract::ws::{Message as AxumMessage, WebSocketUpgrade},
-    response::Response,
+    response::IntoResponse,
     routing::any,
     serve::ListenerExt,
 };
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{accept_async_with_config, tungstenite::protocol::WebSocketConfig};
 use tokio_websockets::{Config, Limits, ServerBuilder};
 use ws_handshake::{PermessageDeflate, WsHandshakeLayer, WsStream};
-use yawc::{HttpWebSocket, Options, frame::OpCode as YawcOpCode};
+use yawc::{Options, frame::OpCode as YawcOpCode};
 
 // The loops are macros, so that each handler is one future as its users write it, and no call within it holds the socket
 // a second time.
@@ -87,8 +85,7 @@ async fn behind_the_layer(name: &str, listener: TcpListener) {
         "yawc" => app.route("/", any(async |stream| drop(yawc(stream).await))).layer(with_deflate),
         _ => panic!("no server {name}"),
     };
-    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
-    axum::serve(listener, app).await.unwrap();
+    serve(listener, app).await;
 }
 
 async fn tungstenite(stream: WsStream) -> Ended {
@@ -107,39 +104,51 @@ async fn yawc(stream: WsStream) -> Ended {
     echo_yawc!(stream.into_yawc(yawc_options())?)
 }
 
-/// As each library's documentation has it.
+/// As each library's documentation has it: on a socket, or in axum.
 async fn own(name: &str, listener: TcpListener) {
+    let app = match name {
+        "tungstenite" => return accept(listener, own_tungstenite).await,
+        "tokio-websockets" => return accept(listener, own_tokio_websockets).await,
+        "fastwebsockets" => Router::new().route("/", any(own_fastwebsockets)),
+        "yawc" => Router::new().route("/", any(own_yawc)),
+        _ => panic!("no server own-{name}"),
+    };
+    serve(listener, app).await;
+}
+
+async fn accept<F: Future<Output = Ended> + Send + 'static>(listener: TcpListener, echo: fn(TcpStream) -> F) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        match name {
-            "tungstenite" => {
-                // With the buffer that the adapter has.
-                let config = WebSocketConfig::default().read_buffer_size(4096);
-                tokio::spawn(async move { echo_messages!(accept_async_with_config(stream, Some(config)).await?) });
-            }
-            "tokio-websockets" => {
-                tokio::spawn(async move { echo_messages!(ServerBuilder::new().accept(stream).await?.1) });
-            }
-            "fastwebsockets" => drop(tokio::spawn(upgrading(stream, |mut request| {
-                let (response, upgrade) = fastwebsockets::upgrade::upgrade(&mut request).unwrap();
-                tokio::spawn(async move { echo_fastwebsockets!(upgrade.await?) });
-                response.map(axum::body::Body::new)
-            }))),
-            "yawc" => drop(tokio::spawn(upgrading(stream, |request| {
-                let options = yawc_options().with_balanced_compression();
-                let (response, upgrade) = HttpWebSocket::upgrade_with_options(request, options).unwrap();
-                tokio::spawn(async move { echo_yawc!(upgrade.await?) });
-                response.map(axum::body::Body::new)
-            }))),
-            _ => panic!("no server own-{name}"),
-        }
+        tokio::spawn(echo(stream));
     }
 }
 
-async fn upgrading(stream: TcpStream, answer: fn(Request<Incoming>) -> Response) {
-    let service = service_fn(async |request| Ok::<_, Infallible>(answer(request)));
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+async fn own_tungstenite(stream: TcpStream) -> Ended {
+    // With the buffer that the adapter has.
+    let config = WebSocketConfig::default().read_buffer_size(4096);
+    echo_messages!(accept_async_with_config(stream, Some(config)).await?)
+}
+
+async fn own_tokio_websockets(stream: TcpStream) -> Ended {
+    echo_messages!(ServerBuilder::new().accept(stream).await?.1)
+}
+
+async fn own_fastwebsockets(ws: fastwebsockets::upgrade::IncomingUpgrade) -> impl IntoResponse {
+    let (response, upgrade) = ws.upgrade().unwrap();
+    tokio::spawn(async move { echo_fastwebsockets!(upgrade.await?) });
+    response
+}
+
+async fn own_yawc(ws: yawc::IncomingUpgrade) -> impl IntoResponse {
+    let (response, upgrade) = ws.upgrade(yawc_options().with_balanced_compression()).unwrap();
+    tokio::spawn(async move { echo_yawc!(upgrade.await?) });
+    response
+}
+
+async fn serve(listener: TcpListener, app: Router) {
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
+    axum::serve(listener, app).await.unwrap();
 }
 
 async fn axum(mut socket: axum::extract::ws::WebSocket) -> Ended {
