@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Autobahn's cases against each framing library, behind the layer and by its own accept: docs/autobahn.md.
+#
+# `--write` writes that file rather than comparing it. `--full` has the cases about permessage-deflate send all of their
+# messages. `SERVERS=FILE ci/autobahn.sh` takes the executable of benches/framing from there instead of building it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+write=() full=()
+for argument in "$@"; do
+    case $argument in
+    --write) write=(--write) ;;
+    --full) full=(--full) ;;
+    *)
+        echo "usage: ci/autobahn.sh [--write] [--full]" >&2
+        exit 2
+        ;;
+    esac
+done
+
+venv=target/autobahn-venv
+python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r ci/autobahn/requirements.txt
+
+if [[ -z ${SERVERS:-} ]]; then
+    SERVERS=$(
+        cargo bench --quiet --no-run --all-features --bench framing --message-format=json | python3 -c '
+import json, sys
+built = (json.loads(line) for line in sys.stdin if line.startswith("{"))
+print(*(artifact["executable"] for artifact in built if artifact.get("target", {}).get("kind") == ["bench"]))'
+    )
+fi
+
+# shellcheck source=ci/suites.sh
+source ci/suites.sh
+EXAMPLES=$(dirname "$SERVERS")
+
+# One after the other: some cases measure time.
+for library in fastwebsockets tokio-websockets tungstenite yawc; do
+    deflate=()
+    [[ $library == yawc ]] || deflate=(--without-deflate)
+    for server in "$library" "own-$library"; do
+        start SERVER "$(basename "$SERVERS")" --serve "$server"
+        # shellcheck disable=SC2153
+        suite "$server" timeout 30m "$venv/bin/python" ci/autobahn/run.py "$SERVER" "$work/$server.json" \
+            "${deflate[@]}" "${full[@]}"
+    done
+done
+suite "Verdicts" python3 ci/autobahn/report.py "$work" "${write[@]}"
+conclude
