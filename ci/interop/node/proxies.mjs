@@ -381,15 +381,11 @@ describe("clients that read nothing still bring other sockets on the same HTTP/2
     assert.equal((await echoed)[0].toString("latin1", 2), "two");
   });
 
-  for (const [what, name, count] of [
-    ["one, behind HAProxy with `http-reuse always`", "HAPROXY_SHARED", 1],
-    ["four, behind nghttpx with `proto=h2`", "NGHTTPX_HTTP2", 4],
-  ]) {
-    test(what, async () => {
-      const other = await open(need(name), NO_PAGE);
-      await echo(other, "one");
-      await readNothing(need(name), count, NO_PAGE);
-      await stalls(other);
-    });
-  }
+  // Behind HAProxy with `http-reuse always` it comes and goes with the timing.
+  test("four, behind nghttpx with `proto=h2`", async () => {
+    const other = await open(need("NGHTTPX_HTTP2"), NO_PAGE);
+    await echo(other, "one");
+    await readNothing(need("NGHTTPX_HTTP2"), 4, NO_PAGE);
+    await stalls(other);
+  });
 });
