@@ -1,6 +1,6 @@
 //! permessage-deflate: what clients offer, and what is agreed on (RFC 7692 §5, §7).
 
-use std::fmt;
+use std::{fmt, mem};
 
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
@@ -72,17 +72,8 @@ pub(crate) struct DeflateOffer {
     pub(crate) server_no_context_takeover: bool,
     pub(crate) client_no_context_takeover: bool,
     pub(crate) server_max_window_bits: Option<u8>,
-    pub(crate) client_max_window_bits: ClientWindow,
-}
-
-/// What an offer says of `client_max_window_bits`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ClientWindow {
-    /// Nothing: the client cannot be told to use a smaller window.
-    #[default]
-    Fixed,
-    /// The client uses at most this many bits, and can be told to use less.
-    AtMost(u8),
+    /// The client uses at most this many bits, and can be told to use less. `None`: it cannot be told.
+    pub(crate) client_max_window_bits: Option<u8>,
 }
 
 impl DeflateOffer {
@@ -106,58 +97,29 @@ impl DeflateOffer {
 
     /// Reads the parameters behind the name, all of them, and gives an offer if all are valid.
     fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
-        let mut seen = Seen::default();
-        let mut offer = Some(Self::default());
+        let mut offer = Self::default();
+        let mut valid = true;
         while cursor.take(b';') {
             let name = cursor.token();
             let value = if cursor.take(b'=') { Some(cursor.value()) } else { None };
-            let added = name.is_some_and(|name| offer.as_mut().is_some_and(|offer| offer.add(name, value, &mut seen)));
-            if !added {
-                offer = None;
-            }
+            valid &= name.is_some_and(|name| offer.add(name, value));
         }
-        offer
+        valid.then_some(offer)
     }
 
-    /// Takes a parameter in; `false` if it is not one of an offer.
-    fn add(&mut self, name: &[u8], value: Option<&[u8]>, seen: &mut Seen) -> bool {
+    /// Takes a parameter in; `false` if it is not one of an offer, or one that the offer has already had (RFC 7692 §7.1).
+    fn add(&mut self, name: &[u8], value: Option<&[u8]>) -> bool {
         let bits = value.map(window_bits);
         match (str::from_utf8(name), bits) {
             // RFC 7692 §7.1.1: these have no value.
-            (Ok(SERVER_NO_CONTEXT_TAKEOVER), None) => {
-                self.server_no_context_takeover = true;
-                seen.first(0)
-            }
-            (Ok(CLIENT_NO_CONTEXT_TAKEOVER), None) => {
-                self.client_no_context_takeover = true;
-                seen.first(1)
-            }
+            (Ok(SERVER_NO_CONTEXT_TAKEOVER), None) => !mem::replace(&mut self.server_no_context_takeover, true),
+            (Ok(CLIENT_NO_CONTEXT_TAKEOVER), None) => !mem::replace(&mut self.client_no_context_takeover, true),
             // RFC 7692 §7.1.2.1: this has one always, §7.1.2.2: and this may have one.
-            (Ok(SERVER_MAX_WINDOW_BITS), Some(Some(bits))) => {
-                self.server_max_window_bits = Some(bits);
-                seen.first(2)
-            }
-            (Ok(CLIENT_MAX_WINDOW_BITS), None) => {
-                self.client_max_window_bits = ClientWindow::AtMost(MAX_WINDOW_BITS);
-                seen.first(3)
-            }
-            (Ok(CLIENT_MAX_WINDOW_BITS), Some(Some(bits))) => {
-                self.client_max_window_bits = ClientWindow::AtMost(bits);
-                seen.first(3)
-            }
+            (Ok(SERVER_MAX_WINDOW_BITS), Some(Some(bits))) => self.server_max_window_bits.replace(bits).is_none(),
+            (Ok(CLIENT_MAX_WINDOW_BITS), None) => self.client_max_window_bits.replace(MAX_WINDOW_BITS).is_none(),
+            (Ok(CLIENT_MAX_WINDOW_BITS), Some(Some(bits))) => self.client_max_window_bits.replace(bits).is_none(),
             _ => false,
         }
-    }
-}
-
-/// Which parameters an offer has had.
-#[derive(Default)]
-struct Seen([bool; 4]);
-
-impl Seen {
-    /// RFC 7692 §7.1: an offer with "multiple extension parameters with the same name" is declined.
-    fn first(&mut self, parameter: usize) -> bool {
-        !std::mem::replace(&mut self.0[parameter], true)
     }
 }
 

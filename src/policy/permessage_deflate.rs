@@ -1,7 +1,7 @@
 //! Whether this server compresses messages, and with what memory (RFC 7692).
 
 use super::config_error::ConfigError;
-use crate::handshake::deflate::{ClientWindow, DeflateOffer, DeflateParams, MAX_WINDOW_BITS};
+use crate::handshake::deflate::{DeflateOffer, DeflateParams, MAX_WINDOW_BITS};
 
 /// The terms on which this server agrees to permessage-deflate (RFC 7692).
 ///
@@ -92,10 +92,10 @@ impl PermessageDeflate {
             None => below_max(self.server_max_window_bits),
         };
         let client_max_window_bits = match offer.client_max_window_bits {
-            ClientWindow::AtMost(bits) => below_max(bits.min(self.client_max_window_bits)),
+            Some(bits) => below_max(bits.min(self.client_max_window_bits)),
             // RFC 7692 §7.1.2.2: without it in the offer, the answer "MUST NOT include" it.
-            ClientWindow::Fixed if self.client_max_window_bits < MAX_WINDOW_BITS => return None,
-            ClientWindow::Fixed => None,
+            None if self.client_max_window_bits < MAX_WINDOW_BITS => return None,
+            None => None,
         };
         Some(DeflateParams {
             server_no_context_takeover: offer.server_no_context_takeover || self.server_no_context_takeover,
