@@ -76,10 +76,10 @@ pub(super) fn refuse<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejecti
 /// `taken` says that a handler has had the handshake, so that nobody else's extractor accepts it.
 pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken: bool) {
     let status = response.status();
-    observe::not_accepted(status);
     if over_http1 {
         // A 101 without our mark is that of somebody else's extractor.
         if status != StatusCode::SWITCHING_PROTOCOLS {
+            observe::not_accepted(status);
             close(response);
         }
         return;
@@ -91,7 +91,7 @@ pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken
         StatusCode::OK if !taken && !speaks_of_content(response) => return,
         _ if status.is_success() => StatusCode::NOT_ACCEPTABLE,
         StatusCode::METHOD_NOT_ALLOWED => return observe::connect_not_routed(),
-        _ => return,
+        _ => return observe::not_accepted(status),
     };
     observe::accepts_nothing(status, instead);
     *response.status_mut() = instead;
