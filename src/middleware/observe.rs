@@ -1,7 +1,7 @@
 //! The shim through which everything is traced: without the feature `tracing` it does nothing.
 //!
-//! A parsed origin, the path and static reasons are all that is ever written: never a query, a cookie or a field that the
-//! peer chose freely.
+//! A parsed origin or host, the path and static reasons are all that is ever written: never a query, a cookie or a field
+//! that the peer chose freely.
 
 #[cfg(feature = "tracing")]
 mod traced {
