@@ -15,6 +15,15 @@ use std::{
 
 const LIBRARIES: [&str; 4] = ["tungstenite", "fastwebsockets", "tokio-websockets", "yawc"];
 
+/// What each is measured against.
+const OWN: [(&str, &str); 5] = [
+    ("tungstenite", "own-tungstenite"),
+    ("fastwebsockets", "own-fastwebsockets"),
+    ("tokio-websockets", "own-tokio-websockets"),
+    ("tokio-websockets", "own-tokio-websockets-serve"),
+    ("yawc", "own-yawc"),
+];
+
 fn main() {
     let mut args = std::env::args().skip_while(|arg| arg != "--serve").skip(1);
     if let Some(name) = args.next() {
@@ -22,10 +31,10 @@ fn main() {
     }
     memory();
     for load in [
-        Load { name: "echoes/s of 64 bytes, 64 at once", size: 64, batch: 64 },
-        Load { name: "echoes/s of 16 KiB, 4 at once", size: 16 << 10, batch: 4 },
-        Load { name: "echoes/s of 1 MiB, 1 at once", size: 1 << 20, batch: 1 },
-        Load { name: "round trips/s of 64 bytes", size: 64, batch: 1 },
+        Load { name: "64 bytes, 64 at once", size: 64, batch: 64 },
+        Load { name: "16 KiB, 4 at once", size: 16 << 10, batch: 4 },
+        Load { name: "1 MiB, 1 at once", size: 1 << 20, batch: 1 },
+        Load { name: "64 bytes, 1 at once", size: 64, batch: 1 },
     ] {
         speed(&load);
     }
@@ -56,30 +65,58 @@ struct Load {
 }
 
 /// Medians over many short rounds, in each of which both servers of a library have their turn: what else the machine does
-/// takes longer than a round.
+/// takes longer than a round. Every few rounds both are started anew, for a process keeps the luck of its first layout in
+/// memory. A ratio above 1 speaks for the layer.
 fn speed(load: &Load) {
-    const ROUNDS: usize = 150;
-    println!("\n{}: behind the layer, by its own accept, ratio", load.name);
-    let pairs = LIBRARIES.map(|name| [name.to_owned(), format!("own-{name}")].map(|name| Server::start(&name)));
-    let mut connections = pairs.each_ref().map(|pair| pair.each_ref().map(|server| server.connect().warm()));
-    let mut rates = LIBRARIES.map(|_| [Vec::new(), Vec::new()]);
-    for (pair, rates) in connections.iter_mut().zip(&mut rates) {
-        for round in 0..ROUNDS {
-            // Whoever is first in one round is second in the next.
-            for turn in [round % 2, 1 - round % 2] {
-                rates[turn].push(pair[turn].echoes_per_second(load));
+    const STARTS: usize = 15;
+    const ROUNDS: usize = 10;
+    println!("\nechoes of {}: behind the layer, by the library's own accept, ratio", load.name);
+    println!("{:<26} {:^30}   {:^25}   {:^25}", "", "echoes/s", "p50, us", "p99, us");
+    for (name, own) in OWN {
+        let mut turns = [Vec::new(), Vec::new()];
+        for _ in 0..STARTS {
+            let servers = [name, own].map(Server::start);
+            let mut connections = servers.each_ref().map(|server| server.connect().warm());
+            for round in 0..ROUNDS {
+                // Whoever is first in one round is second in the next.
+                for turn in [round % 2, 1 - round % 2] {
+                    turns[turn].push(connections[turn].echo(load));
+                }
             }
         }
-    }
-    for (name, [ours, own]) in LIBRARIES.iter().zip(rates) {
-        let ratio = median(ours.iter().zip(&own).map(|(ours, own)| ours / own).collect());
-        println!("{name:<20} {:>10.0} {:>10.0} {ratio:>6.3}", median(ours), median(own));
+        let [ours, theirs] = turns;
+        let of = |turns: &[Turn], number: fn(&Turn) -> f64| median(turns.iter().map(number).collect());
+        let ratio =
+            |ratio: fn(&Turn, &Turn) -> f64| median(ours.iter().zip(&theirs).map(|(a, b)| ratio(a, b)).collect());
+        println!(
+            "{own:<26} {:>11.0} {:>11.0} {:>6.3}   {:>9.1} {:>8.1} {:>6.3}   {:>9.1} {:>8.1} {:>6.3}",
+            of(&ours, |turn| turn.rate),
+            of(&theirs, |turn| turn.rate),
+            ratio(|ours, theirs| ours.rate / theirs.rate),
+            of(&ours, |turn| turn.p50),
+            of(&theirs, |turn| turn.p50),
+            ratio(|ours, theirs| theirs.p50 / ours.p50),
+            of(&ours, |turn| turn.p99),
+            of(&theirs, |turn| turn.p99),
+            ratio(|ours, theirs| theirs.p99 / ours.p99),
+        );
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// What a server did in its turn: echoes a second, and how long a batch of them took to come back, in microseconds.
+struct Turn {
+    rate: f64,
+    p50: f64,
+    p99: f64,
+}
+
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 50)
+}
+
+fn quantile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[values.len() * percent / 100]
 }
 
 struct Server {
@@ -145,7 +182,7 @@ impl Connection {
         self
     }
 
-    fn echoes_per_second(&mut self, load: &Load) -> f64 {
+    fn echo(&mut self, load: &Load) -> Turn {
         let mut frame = vec![0x82];
         // The server's frames have no mask: four bytes less.
         match load.size {
@@ -165,13 +202,16 @@ impl Connection {
         let batch = load.batch.try_into().unwrap();
         let sent = frame.repeat(batch);
         let mut echoed = vec![0; (head + load.size) * batch];
-        let (start, mut batches) = (Instant::now(), 0_u32);
+        let (start, mut batches, mut took) = (Instant::now(), 0_u32, Vec::new());
         while start.elapsed() < Duration::from_millis(15) {
+            let sending = Instant::now();
             self.stream.write_all(&sent).unwrap();
             self.stream.read_exact(&mut echoed).unwrap();
+            took.push(sending.elapsed().as_secs_f64() * 1e6);
             batches += 1;
         }
+        let rate = f64::from(batches * load.batch) / start.elapsed().as_secs_f64();
         assert_eq!(echoed[head], b'x' ^ 1);
-        f64::from(batches * load.batch) / start.elapsed().as_secs_f64()
+        Turn { rate, p50: median(took.clone()), p99: quantile(took, 99) }
     }
 }

@@ -11,7 +11,10 @@ use axum::{
 };
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use tokio_tungstenite::{accept_async_with_config, tungstenite::protocol::WebSocketConfig};
 use tokio_websockets::{Config, Limits, ServerBuilder};
 use ws_handshake::{PermessageDeflate, WsHandshakeLayer, WsStream};
@@ -109,6 +112,7 @@ async fn own(name: &str, listener: TcpListener) {
     let app = match name {
         "tungstenite" => return accept(listener, own_tungstenite).await,
         "tokio-websockets" => return accept(listener, own_tokio_websockets).await,
+        "tokio-websockets-serve" => return accept(listener, own_tokio_websockets_serve).await,
         "fastwebsockets" => Router::new().route("/", any(own_fastwebsockets)),
         "yawc" => Router::new().route("/", any(own_yawc)),
         _ => panic!("no server own-{name}"),
@@ -132,6 +136,17 @@ async fn own_tungstenite(stream: TcpStream) -> Ended {
 
 async fn own_tokio_websockets(stream: TcpStream) -> Ended {
     echo_messages!(ServerBuilder::new().accept(stream).await?.1)
+}
+
+/// Behind a handshake of somebody else, and the barest: its `accept` goes on with the buffer that the request was read
+/// into, which `serve` cannot have.
+async fn own_tokio_websockets_serve(mut stream: TcpStream) -> Ended {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await?;
+    echo_messages!(ServerBuilder::new().serve(stream))
 }
 
 async fn own_fastwebsockets(ws: fastwebsockets::upgrade::IncomingUpgrade) -> impl IntoResponse {

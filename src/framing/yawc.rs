@@ -43,6 +43,7 @@ impl WsStream {
             // yawc 0.5.0 never returns from compressing an empty message behind another: zlib has nothing to flush then.
             deflate.compression_threshold = deflate.compression_threshold.max(1);
         }
-        WebSocket::from_stream_with_extensions(self, Role::Server, extension.as_deref(), options)
+        let stream = self.without_vectored_writes();
+        WebSocket::from_stream_with_extensions(stream, Role::Server, extension.as_deref(), options)
     }
 }

@@ -69,6 +69,12 @@ impl WsStream {
         self.agreed.as_ref()?.deflate
     }
 
+    /// Writes one buffer at a time, for a library that never has more: one buffer is dearer to write as a list of one.
+    #[cfg(feature = "yawc")]
+    pub(crate) fn without_vectored_writes(self) -> Self {
+        Self { is_write_vectored: false, ..self }
+    }
+
     /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
