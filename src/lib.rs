@@ -75,8 +75,9 @@ pub use self::extract::WsStreamRejection;
 pub use self::framing::DeflateAgreed;
 #[cfg(feature = "tower")]
 pub use self::middleware::{
-    DefaultRejectionResponse, Downcast, EmptyBody, NotOffered, RejectionResponse, ResponseFuture, UpgradeError,
-    WsHandshake, WsHandshakeLayer, WsStream, WsStreamParts, WsUpgrade,
+    Closing, ConnectionKey, ConnectionPermit, Connections, DefaultRejectionResponse, Downcast, Drained, EmptyBody,
+    NotOffered, RejectionResponse, ResponseFuture, UpgradeError, WsHandshake, WsHandshakeLayer, WsStream,
+    WsStreamParts, WsUpgrade,
 };
 pub use self::{
     handshake::{DeflateParams, Origin, Rejection, RejectionKind, ReportedRejection},

@@ -1,6 +1,10 @@
 //! Every way to be refused, with its status and the fields that it owes.
 
-use std::{error::Error, fmt};
+use std::{
+    error::Error,
+    fmt,
+    hash::{BuildHasher, RandomState},
+};
 
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode, Version,
@@ -89,6 +93,9 @@ impl Rejection {
             RejectionKind::DecisionTimedOut => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
+            RejectionKind::ServerDraining | RejectionKind::ConnectionLimitReached | RejectionKind::KeyLimitReached => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(5 + random() % 11));
+            }
             _ => {}
         }
         if !self.over_http1 {
@@ -108,6 +115,13 @@ impl Rejection {
         };
         headers.insert(CONNECTION, HeaderValue::from_static(connection));
     }
+}
+
+/// A number that differs from call to call, for clients that are refused together not to return together.
+fn random() -> u16 {
+    let hash = RandomState::new().hash_one(());
+    let [first, second, ..] = hash.to_ne_bytes();
+    u16::from_ne_bytes([first, second])
 }
 
 impl fmt::Display for Rejection {
@@ -231,6 +245,12 @@ kinds! {
     ExtensionsTooMany = BAD_REQUEST, "`Sec-WebSocket-Extensions` makes too many offers";
     /// A subprotocol is required, and none that is offered is known (400).
     SubprotocolNotShared = BAD_REQUEST, "none of the subprotocols known here is offered";
+    /// The server takes no more connections, for it is about to stop (503).
+    ServerDraining = SERVICE_UNAVAILABLE, "this server is about to stop";
+    /// As many connections are open as there may be (503).
+    ConnectionLimitReached = SERVICE_UNAVAILABLE, "too many connections are open";
+    /// The peer has as many connections as it may have (429, RFC 6585 §4).
+    KeyLimitReached = TOO_MANY_REQUESTS, "you have too many connections open";
     /// An asynchronous predicate did not decide in time (503).
     DecisionTimedOut = SERVICE_UNAVAILABLE, "the decision took too long";
     /// The server below gave the request no way to be upgraded, as in a test without a connection (500).

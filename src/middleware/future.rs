@@ -15,7 +15,8 @@ use tower_service::Service;
 
 use super::{
     config::Config,
-    handoff::{Acceptance, Continuation, Handoff, spawn},
+    connections::ConnectionPermit,
+    handoff::{Acceptance, Continuation, Handoff, Way, spawn},
     observe,
     response::{EmptyBody, RejectionResponse, leave, refuse},
     upgrade_error::UpgradeError,
@@ -58,8 +59,11 @@ where
         Self { state: State::Passing { future } }
     }
 
-    pub(super) fn deciding(config: Arc<Config<R>>, deciding: Deciding, ready: S, request: Request<ReqBody>) -> Self {
-        let undecided = Undecided { config, deciding, timeout: None, ready, request: Some(request) };
+    pub(super) fn deciding(
+        config: Arc<Config<R>>, deciding: Deciding, permit: Option<ConnectionPermit>, ready: S,
+        request: Request<ReqBody>,
+    ) -> Self {
+        let undecided = Undecided { config, deciding, timeout: None, permit, ready, request: Some(request) };
         Self { state: State::Deciding { undecided: Box::new(undecided) } }
     }
 }
@@ -77,7 +81,8 @@ where
 
     /// Hands an approved handshake to the inner service, which has to be ready.
     pub(super) fn decided(
-        config: &Config<R>, decision: Result<ServerHandshake, Rejection>, ready: &mut S, mut request: Request<ReqBody>,
+        config: &Config<R>, decision: Result<ServerHandshake, Rejection>, permit: Option<ConnectionPermit>,
+        ready: &mut S, mut request: Request<ReqBody>,
     ) -> Self {
         let server = match decision {
             Ok(server) => server,
@@ -91,14 +96,14 @@ where
         observe::approved(&server, request.uri());
         let subprotocols = config.policy.known_subprotocols().cloned();
         let timeout = config.handoff_timeout;
-        let (handoff, nested) =
-            match Handoff::offer(server, subprotocols, timeout, on_upgrade, request.extensions_mut()) {
-                Ok(offered) => offered,
-                Err(kind) => {
-                    observe::not_extracted(kind, Head::from(&request));
-                    return Self::refused(config, Rejection::new(kind, request.version()), &request);
-                }
-            };
+        let way = Way { on_upgrade, permit };
+        let (handoff, nested) = match Handoff::offer(server, subprotocols, timeout, way, request.extensions_mut()) {
+            Ok(offered) => offered,
+            Err(kind) => {
+                observe::not_extracted(kind, Head::from(&request));
+                return Self::refused(config, Rejection::new(kind, request.version()), &request);
+            }
+        };
         let future = Some(Box::pin(ready.call(request)));
         Self { state: State::Approved { approved: Approved { future, handoff, nested } } }
     }
@@ -135,6 +140,7 @@ struct Undecided<S, ReqBody, R> {
     config: Arc<Config<R>>,
     deciding: Deciding,
     timeout: Option<Pin<Box<Sleep>>>,
+    permit: Option<ConnectionPermit>,
     ready: S,
     request: Option<Request<ReqBody>>,
 }
@@ -158,7 +164,7 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         let request = self.request.take().expect("`ResponseFuture` polled after completion");
         let timed_out = || Err(Rejection::new(RejectionKind::DecisionTimedOut, request.version()));
         let decision = decision.unwrap_or_else(timed_out);
-        Poll::Ready(ResponseFuture::decided(&self.config, decision, &mut self.ready, request))
+        Poll::Ready(ResponseFuture::decided(&self.config, decision, self.permit.take(), &mut self.ready, request))
     }
 }
 

@@ -18,7 +18,11 @@ use std::{
 use http::{Extensions, HeaderMap, HeaderValue, Response};
 use hyper::upgrade::OnUpgrade;
 
-use super::{observe, upgrade_error::UpgradeError};
+use super::{
+    connections::{ConnectionPermit, Connections, Membership},
+    observe,
+    upgrade_error::UpgradeError,
+};
 use crate::{
     handshake::{DeflateParams, RejectionKind, ServerHandshake},
     policy::Subprotocols,
@@ -36,13 +40,21 @@ pub(super) struct Handoff {
 #[derive(Debug)]
 struct Gate {
     state: State,
-    on_upgrade: Option<OnUpgrade>,
+    /// Gone once the gate is shut, or somebody has passed it.
+    way: Option<Way>,
     /// Whether a handler, or a layer further in, has taken the handshake.
     taken: bool,
     /// The task that polls the inner service, to be woken once a handler accepts.
     layer: Option<Waker>,
     /// The task that awaits the acceptance, to be woken once it is answered.
     handler: Option<Waker>,
+}
+
+/// What lies behind the gate.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) on_upgrade: OnUpgrade,
+    pub(super) permit: Option<ConnectionPermit>,
 }
 
 enum State {
@@ -103,28 +115,48 @@ impl Handoff {
     /// The second value says whether there was one. If that has been handed out before, nobody could open this gate: the
     /// handshake is extracted a second time.
     pub(super) fn offer(
-        mut server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, on_upgrade: OnUpgrade,
+        mut server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, way: Way,
         extensions: &mut Extensions,
     ) -> Result<(Arc<Self>, bool), RejectionKind> {
         let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0));
         if let Some(reported) = outer.as_ref().and_then(|outer| outer.server.reported()) {
             server.report(reported.clone());
         }
-        let gate = Gate { state: State::Open, on_upgrade: Some(on_upgrade), taken: false, layer: None, handler: None };
+        let gate = Gate { state: State::Open, way: Some(way), taken: false, layer: None, handler: None };
         let handoff = Arc::new(Self { server, subprotocols, timeout, gate: Mutex::new(gate) });
         if let Some(outer) = &outer {
             let mut gate = outer.lock();
             if !gate.take() {
                 return Err(RejectionKind::UpgradeTaken);
             }
-            match gate.state {
+            // The permit goes where the stream will be.
+            handoff.adopt(gate.way.as_mut().and_then(|way| way.permit.take()));
+            if let State::Shut(error) = gate.state {
                 // The request has been answered while it was still on its way in.
-                State::Shut(error) => handoff.settle(State::Shut(error)),
-                _ => gate.state = State::Delegated(Arc::clone(&handoff)),
+                drop(gate);
+                handoff.shut(error);
+            } else {
+                gate.state = State::Delegated(Arc::clone(&handoff));
             }
         }
         extensions.insert(Slot(Arc::clone(&handoff)));
         Ok((handoff, outer.is_some()))
+    }
+
+    /// Holds the permit of a layer further out too.
+    fn adopt(&self, outer: Option<ConnectionPermit>) {
+        if let Some(way) = &mut self.lock().way {
+            way.permit = match way.permit.take() {
+                Some(permit) => Some(permit.with_outer(outer)),
+                None => outer,
+            };
+        }
+    }
+
+    /// How a request that a layer further out has approved stands with `connections`.
+    pub(super) fn membership(extensions: &Extensions, connections: &Connections) -> Option<Membership> {
+        let Slot(outer) = extensions.get()?;
+        outer.lock().way.as_ref()?.permit.as_ref().map(|permit| connections.membership(permit))
     }
 
     /// Takes the approved handshake of a request; `None` if no layer has left one.
@@ -214,8 +246,8 @@ impl Handoff {
         let shut = matches!(verdict, State::Shut(_));
         let before = mem::replace(&mut gate.state, verdict);
         let handler = gate.handler.take();
-        // Wakers and IO are foreign code: they are dropped once the lock is gone.
-        let _dropped = (gate.layer.take(), if shut { gate.on_upgrade.take() } else { None });
+        // Wakers, IO and permits are foreign code: they are dropped once the lock is gone.
+        let _dropped = (gate.layer.take(), if shut { gate.way.take() } else { None });
         drop(gate);
         if let Some(handler) = handler {
             handler.wake();
@@ -226,7 +258,7 @@ impl Handoff {
     }
 
     /// Whether the connection may be taken over; `None` while the answer is still out.
-    pub(super) fn verdict(&self) -> Option<Result<OnUpgrade, UpgradeError>> {
+    pub(super) fn verdict(&self) -> Option<Result<Way, UpgradeError>> {
         self.lock().verdict()
     }
 
@@ -249,9 +281,9 @@ impl Handoff {
 }
 
 impl Gate {
-    fn verdict(&mut self) -> Option<Result<OnUpgrade, UpgradeError>> {
+    fn verdict(&mut self) -> Option<Result<Way, UpgradeError>> {
         match self.state {
-            State::Released => Some(self.on_upgrade.take().ok_or(UpgradeError::NotAnswered)),
+            State::Released => Some(self.way.take().ok_or(UpgradeError::NotAnswered)),
             State::Shut(error) => Some(Err(error)),
             _ => None,
         }
@@ -279,7 +311,7 @@ impl Accept {
 }
 
 impl Future for Accept {
-    type Output = Result<OnUpgrade, UpgradeError>;
+    type Output = Result<Way, UpgradeError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { handoff, acceptance } = &mut *self;
@@ -305,9 +337,17 @@ impl Future for Accept {
 impl Drop for Accept {
     fn drop(&mut self) {
         let mut gate = self.handoff.lock();
-        if let State::Accepting(_) = gate.state {
-            gate.state = State::Open;
-        }
+        let abandoned = match gate.state {
+            State::Accepting(_) => {
+                gate.state = State::Open;
+                None
+            }
+            // Nobody will come for the stream.
+            State::Released => gate.way.take(),
+            _ => None,
+        };
+        drop(gate);
+        drop(abandoned);
     }
 }
 

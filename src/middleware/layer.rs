@@ -5,7 +5,9 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 use http::Response;
 use tower_layer::Layer;
 
-use super::{config::Config, observe, response::DefaultRejectionResponse, service::WsHandshake};
+use super::{
+    config::Config, connections::Connections, observe, response::DefaultRejectionResponse, service::WsHandshake,
+};
 use crate::{
     handshake::Rejection,
     policy::{AllowHost, AllowOrigin, PermessageDeflate, Policy, Subprotocols},
@@ -126,6 +128,12 @@ impl<R: Clone> WsHandshakeLayer<R> {
         self.with_policy(Policy::report_only)
     }
 
+    /// Counts the connections, limits them, and brings them to an end: see [`Connections`]. The default is to let the
+    /// streams live on by themselves.
+    pub fn connections(self, connections: Connections) -> Self {
+        self.with(|config| config.connections = Some(connections))
+    }
+
     /// How long an asynchronous predicate may take to decide, before the handshake is refused (503). The default is 10
     /// seconds.
     pub fn decision_timeout(self, timeout: Duration) -> Self {
@@ -160,8 +168,9 @@ impl<R: Clone> WsHandshakeLayer<R> {
     where
         F: Fn(&Rejection) -> Response<B> + Clone + Send + Sync + 'static,
     {
-        let Config { policy, handoff_timeout, decision_timeout, .. } = Arc::unwrap_or_clone(self.config);
-        WsHandshakeLayer { config: Arc::new(Config { policy, handoff_timeout, decision_timeout, respond }) }
+        let Config { policy, connections, handoff_timeout, decision_timeout, .. } = Arc::unwrap_or_clone(self.config);
+        let config = Config { policy, connections, handoff_timeout, decision_timeout, respond };
+        WsHandshakeLayer { config: Arc::new(config) }
     }
 
     fn with_policy(self, change: impl FnOnce(Policy) -> Policy) -> Self {
@@ -183,8 +192,13 @@ impl Default for WsHandshakeLayer {
 impl From<Policy> for WsHandshakeLayer {
     fn from(policy: Policy) -> Self {
         let timeout = Duration::from_secs(10);
-        let config =
-            Config { policy, handoff_timeout: timeout, decision_timeout: timeout, respond: DefaultRejectionResponse };
+        let config = Config {
+            policy,
+            connections: None,
+            handoff_timeout: timeout,
+            decision_timeout: timeout,
+            respond: DefaultRejectionResponse,
+        };
         Self { config: Arc::new(config) }
     }
 }

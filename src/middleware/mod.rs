@@ -1,6 +1,7 @@
 //! The handshake as a tower middleware on hyper's upgrades.
 
 mod config;
+mod connections;
 mod extended_connect;
 mod future;
 mod handoff;
@@ -13,6 +14,7 @@ mod upgrade;
 mod upgrade_error;
 
 pub use self::{
+    connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained},
     future::ResponseFuture,
     layer::WsHandshakeLayer,
     response::{DefaultRejectionResponse, EmptyBody, RejectionResponse},

@@ -15,7 +15,7 @@ use super::{
     future::ResponseFuture,
     response::{EmptyBody, RejectionResponse},
 };
-use crate::handshake::client::Head;
+use crate::handshake::{Rejection, client::Head};
 
 /// The service of a [`WsHandshakeLayer`](crate::WsHandshakeLayer).
 pub struct WsHandshake<S, R> {
@@ -67,15 +67,24 @@ where
             Err(rejection) => return ResponseFuture::refused(&self.config, rejection, &request),
         };
         let (parts, body) = request.into_parts();
-        let deciding = self.config.policy.decide(&client, &parts);
+        let decision = self.config.policy.decide(&client, &parts).into_ready();
+        // A handshake that is refused takes no place from others.
+        let permit = if matches!(decision, Ok(Err(_))) { Ok(None) } else { self.config.admit(&parts) };
         let request = Request::from_parts(parts, body);
-        match deciding.into_ready() {
-            Ok(decision) => ResponseFuture::decided(&self.config, decision, &mut self.inner, request),
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(kind) => {
+                let rejection = Rejection::new(kind, request.version());
+                return ResponseFuture::refused(&self.config, rejection, &request);
+            }
+        };
+        match decision {
+            Ok(decision) => ResponseFuture::decided(&self.config, decision, permit, &mut self.inner, request),
             Err(deciding) => {
                 // The service that was polled ready is the one to be called; its clone has yet to become so.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::deciding(Arc::clone(&self.config), deciding, ready, request)
+                ResponseFuture::deciding(Arc::clone(&self.config), deciding, permit, ready, request)
             }
         }
     }

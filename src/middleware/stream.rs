@@ -16,7 +16,10 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade as auto};
 use sync_wrapper::SyncWrapper;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::handoff::Agreed;
+use super::{
+    connections::{Closing, ConnectionPermit, Half},
+    handoff::Agreed,
+};
 use crate::handshake::DeflateParams;
 
 /// The connection once its handshake has been answered: a byte stream, for a framing library to read and write.
@@ -46,13 +49,14 @@ pub struct WsStream {
     over_http1: bool,
     /// Boxed, for it stays empty on most streams, and framing libraries move a stream about.
     agreed: Option<Box<Agreed>>,
+    permit: Option<ConnectionPermit>,
 }
 
 impl WsStream {
-    pub(super) fn new(upgraded: Upgraded, over_http1: bool, agreed: Agreed) -> Self {
+    pub(super) fn new(upgraded: Upgraded, over_http1: bool, agreed: Agreed, permit: Option<ConnectionPermit>) -> Self {
         let is_write_vectored = upgraded.is_write_vectored();
         let agreed = (!agreed.is_empty()).then(|| Box::new(agreed));
-        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, agreed }
+        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, agreed, permit }
     }
 
     /// The subprotocol that was answered.
@@ -75,14 +79,22 @@ impl WsStream {
         Self { is_write_vectored: false, ..self }
     }
 
+    /// Resolves when the connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain).
+    ///
+    /// The future is the caller's own: take it before a framing library takes the stream.
+    pub fn closing(&self) -> Closing {
+        self.permit.as_ref().map_or_else(Closing::never, ConnectionPermit::closing)
+    }
+
     /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
         let Agreed { subprotocol, deflate } = self.agreed.map(|agreed| *agreed).unwrap_or_default();
-        WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate }
+        WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate, permit: self.permit }
     }
 
-    /// hyper's own upgraded connection, for libraries that ask for it.
+    /// hyper's own upgraded connection, for libraries that ask for it. It counts among the
+    /// [`Connections`](crate::Connections) no longer: [`into_parts`](Self::into_parts) keeps the permit.
     #[must_use]
     pub fn into_upgraded(self) -> Upgraded {
         self.into_parts().upgraded
@@ -112,45 +124,77 @@ impl WsStream {
         T: Read + Write + Unpin + 'static,
     {
         let over_http1 = self.over_http1;
-        let WsStreamParts { upgraded, subprotocol, deflate } = self.into_parts();
+        let WsStreamParts { upgraded, subprotocol, deflate, permit } = self.into_parts();
         // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
             Ok(parts) => (parts.io, parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<T>() {
                 Ok(parts) => (parts.io, parts.read_buf),
-                Err(upgraded) => return Err(Self::new(upgraded, over_http1, Agreed { subprotocol, deflate })),
+                Err(upgraded) => return Err(Self::new(upgraded, over_http1, Agreed { subprotocol, deflate }, permit)),
             },
         };
-        Ok(Downcast { io, deflate, read_buf, subprotocol })
+        Ok(Downcast { io, deflate, permit, read_buf, subprotocol })
     }
+
+    fn is_ended(&self) -> bool {
+        self.permit.as_ref().is_some_and(ConnectionPermit::is_ended)
+    }
+
+    /// Whether the connection has been ended while a half of it waits; `cx` is woken when it is.
+    fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
+        self.permit.as_ref().is_some_and(|permit| permit.poll_ended(cx, half))
+    }
+
+    /// What becomes of a write, unless the connection has been ended.
+    fn unless_ended<T>(&self, cx: &Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_pending() && self.poll_ended(cx, Half::Write) { Poll::Ready(Err(ended())) } else { written }
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by a drain")
 }
 
 impl AsyncRead for WsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.io.get_mut()).poll_read(cx, buf)
+        if self.is_ended() {
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
+        if read.is_pending() && self.poll_ended(cx, Half::Read) { Poll::Ready(Ok(())) } else { read }
     }
 }
 
 impl AsyncWrite for WsStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_ended() {
+            return Poll::Ready(Err(ended()));
+        }
         // Over HTTP/2 hyper takes a copy of the whole buffer, whatever the client's window.
         let length = if self.over_http1 { buf.len() } else { buf.len().min(MAX_FRAME) };
-        Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length])
+        let written = Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length]);
+        self.unless_ended(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.io.get_mut()).poll_flush(cx)
+        let flushed = Pin::new(self.io.get_mut()).poll_flush(cx);
+        self.unless_ended(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.io.get_mut()).poll_shutdown(cx)
+        let shut = Pin::new(self.io.get_mut()).poll_shutdown(cx);
+        self.unless_ended(cx, shut)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.is_write_vectored {
-            return Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs);
+            if self.is_ended() {
+                return Poll::Ready(Err(ended()));
+            }
+            let written = Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs);
+            return self.unless_ended(cx, written);
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());
         self.poll_write(cx, first.map_or(&[], |buf| buf))
@@ -180,6 +224,8 @@ pub struct WsStreamParts {
     pub subprotocol: Option<HeaderValue>,
     /// The parameters of permessage-deflate that were answered.
     pub deflate: Option<DeflateParams>,
+    /// Its place among the [`Connections`](crate::Connections) of the layer, if that has any.
+    pub permit: Option<ConnectionPermit>,
 }
 
 /// The IO below a [`WsStream`].
@@ -190,6 +236,8 @@ pub struct Downcast<T> {
     pub io: T,
     /// The parameters of permessage-deflate that were answered.
     pub deflate: Option<DeflateParams>,
+    /// Its place among the [`Connections`](crate::Connections) of the layer, if that has any.
+    pub permit: Option<ConnectionPermit>,
     /// What had been read from it before the connection was handed over, and belongs before all that is read next.
     pub read_buf: Bytes,
     /// The subprotocol that was answered.

@@ -3,12 +3,11 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, request::Parts};
-use hyper::upgrade::OnUpgrade;
 use sync_wrapper::SyncWrapper;
 
 use super::{
     extended_connect,
-    handoff::{Accept, Acceptance, Agreed, Handoff},
+    handoff::{Accept, Acceptance, Agreed, Handoff, Way},
     observe,
     stream::WsStream,
     upgrade_error::UpgradeError,
@@ -159,8 +158,8 @@ impl WsUpgrade {
     pub async fn accept(self) -> Result<WsStream, UpgradeError> {
         let Self { handoff, acceptance, .. } = self;
         let agreed = acceptance.agreed.clone();
-        let on_upgrade = Accept::new(Arc::clone(&handoff), acceptance).await?;
-        take_over(on_upgrade, &handoff, agreed).await
+        let way = Accept::new(Arc::clone(&handoff), acceptance).await?;
+        take_over(way, &handoff, agreed).await
     }
 
     /// As [`accept`](Self::accept), where nobody else hears of a failure.
@@ -198,7 +197,7 @@ impl WsUpgrade {
             let handoff = Arc::clone(&handoff);
             async move {
                 let stream = match handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered)) {
-                    Ok(on_upgrade) => take_over(on_upgrade, &handoff, agreed).await,
+                    Ok(way) => take_over(way, &handoff, agreed).await,
                     Err(error) => Err(error),
                 };
                 drop(handoff);
@@ -215,9 +214,10 @@ impl WsUpgrade {
 }
 
 /// Waits for hyper to give the connection away, now that the answer is on its way to it.
-async fn take_over(on_upgrade: OnUpgrade, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
+async fn take_over(way: Way, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
+    let Way { on_upgrade, permit } = way;
     let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
-    Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed))
+    Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed, permit))
 }
 
 fn required(

@@ -3,6 +3,7 @@
 
 mod clients;
 mod compose;
+mod connections;
 mod examples;
 mod extract;
 #[cfg(not(feature = "http2"))]

@@ -1,0 +1,199 @@
+//! How many connections each peer may have.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::{HeaderMap, HeaderName, request::Parts};
+
+use super::registry::{Full, shrink};
+
+/// Whose connection it is, for [`Connections::limit_per`](crate::Connections::limit_per): an address, a network, or a
+/// name that an outer layer has established.
+///
+/// ```
+/// use std::net::{IpAddr, Ipv6Addr};
+/// use ws_handshake::ConnectionKey;
+///
+/// let user = ConnectionKey::from("alice");
+/// // All of a customer's addresses are one peer.
+/// let one = ConnectionKey::network("2001:db8:1:2::1".parse::<IpAddr>()?);
+/// assert_eq!(one, ConnectionKey::network("2001:db8:1:2:ffff::9".parse::<IpAddr>()?));
+/// # Ok::<_, std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionKey(Key);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Address(IpAddr),
+    Name(Box<str>),
+}
+
+impl ConnectionKey {
+    /// The network of a peer: an IPv4 address as it is, an IPv6 address by its first 64 bits, as whoever has one has all
+    /// of these (RFC 4291 §2.5.4).
+    #[must_use]
+    pub fn network(address: impl Into<IpAddr>) -> Self {
+        let address = match address.into().to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address @ IpAddr::V4(_) => address,
+        };
+        Self(Key::Address(address))
+    }
+
+    /// The network of the peer that the proxy in front has seen: the last address in `X-Forwarded-For`.
+    ///
+    /// Use it only where every request comes through one proxy of yours that adds to that field: whoever reaches this
+    /// server otherwise writes what he likes. What stands before the last address is the client's own word. `None`
+    /// where there is no such address.
+    ///
+    /// ```
+    /// use ws_handshake::{ConnectionKey, Connections};
+    ///
+    /// let connections = Connections::new().limit_per(20, |parts| ConnectionKey::forwarded(&parts.headers));
+    /// ```
+    #[must_use]
+    pub fn forwarded(headers: &HeaderMap) -> Option<Self> {
+        const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+        let line = headers.get_all(FORWARDED_FOR).iter().next_back()?.to_str().ok()?;
+        let last = line.rsplit(',').next()?.trim();
+        let address = last.parse::<IpAddr>().or_else(|_| {
+            let socket = last.parse::<std::net::SocketAddr>();
+            let bracketed = || last.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+            socket.map(|socket| socket.ip()).or_else(|error| bracketed().ok_or(error))
+        });
+        address.ok().map(Self::network)
+    }
+}
+
+/// An address for itself. An IPv4 address that is mapped into IPv6 is the IPv4 address.
+impl From<IpAddr> for ConnectionKey {
+    fn from(address: IpAddr) -> Self {
+        Self(Key::Address(address.to_canonical()))
+    }
+}
+
+impl From<&str> for ConnectionKey {
+    fn from(name: &str) -> Self {
+        Self(Key::Name(name.into()))
+    }
+}
+
+impl From<String> for ConnectionKey {
+    fn from(name: String) -> Self {
+        Self(Key::Name(name.into()))
+    }
+}
+
+/// A limit on the connections of each key, with the count for each key that has any.
+pub(super) struct KeyLimit {
+    limit: usize,
+    key: KeyOf,
+    counts: Mutex<HashMap<Option<ConnectionKey>, usize>>,
+}
+
+type KeyOf = Box<dyn Fn(&Parts) -> Option<ConnectionKey> + Send + Sync>;
+
+impl KeyLimit {
+    pub(super) fn new(
+        limit: usize, key: impl Fn(&Parts) -> Option<ConnectionKey> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { limit, key: Box::new(key), counts: Mutex::default() })
+    }
+
+    /// Takes one of those that the request's key has left.
+    pub(super) fn take(self: &Arc<Self>, parts: &Parts) -> Result<KeyPermit, Full> {
+        let key = (self.key)(parts);
+        let mut counts = self.lock();
+        let count = counts.get(&key).copied().unwrap_or_default();
+        if count >= self.limit {
+            return Err(Full::KeyLimit);
+        }
+        counts.insert(key.clone(), count + 1);
+        drop(counts);
+        Ok(KeyPermit { limit: Arc::clone(self), key })
+    }
+
+    pub(super) fn count(&self, key: &Option<ConnectionKey>) -> usize {
+        self.lock().get(key).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<ConnectionKey>, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for KeyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLimit").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// One of the connections of a key, given back when dropped.
+#[derive(Debug)]
+pub(super) struct KeyPermit {
+    limit: Arc<KeyLimit>,
+    key: Option<ConnectionKey>,
+}
+
+impl Drop for KeyPermit {
+    fn drop(&mut self) {
+        let mut counts = self.limit.lock();
+        match counts.get_mut(&self.key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                counts.remove(&self.key);
+                shrink(&mut counts);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwarded_addresses_are_those_that_the_proxy_added() {
+        let rows: [(&str, &[&str], Option<&str>); 11] = [
+            ("nothing", &[], None),
+            ("one", &["192.0.2.1"], Some("192.0.2.1")),
+            ("the last of a line", &["198.51.100.7, 192.0.2.1"], Some("192.0.2.1")),
+            ("the last line", &["198.51.100.7", "192.0.2.1"], Some("192.0.2.1")),
+            ("with a port", &["192.0.2.1:4711"], Some("192.0.2.1")),
+            ("IPv6, by its network", &["2001:db8:1:2:3::4"], Some("2001:db8:1:2::")),
+            ("IPv6 in brackets", &["[2001:db8:1:2:3::4]"], Some("2001:db8:1:2::")),
+            ("IPv6 with a port", &["[2001:db8:1:2:3::4]:4711"], Some("2001:db8:1:2::")),
+            ("IPv4 mapped into IPv6", &["::ffff:192.0.2.1"], Some("192.0.2.1")),
+            ("what is no address", &["192.0.2.1, unknown"], None),
+            ("an empty element", &["192.0.2.1,"], None),
+        ];
+        for (name, lines, expected) in rows {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            let expected = expected.map(|address| ConnectionKey::from(address.parse::<IpAddr>().unwrap()));
+            assert_eq!(ConnectionKey::forwarded(&headers), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_that_nobody_holds_take_no_memory() {
+        let limit = KeyLimit::new(1, |parts| Some(ConnectionKey::from(parts.uri.path())));
+        let take = |path: String| {
+            let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
+            limit.take(&parts)
+        };
+        let permits: Vec<_> = (0..10_000).map(|n| take(format!("/{n}")).unwrap()).collect();
+        assert_eq!(take("/7".into()).unwrap_err(), Full::KeyLimit);
+        assert_eq!(limit.count(&Some("/7".into())), 1);
+        drop(permits);
+        assert!(limit.lock().is_empty());
+        assert!(limit.lock().capacity() <= 128, "{}", limit.lock().capacity());
+    }
+}

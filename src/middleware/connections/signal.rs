@@ -1,0 +1,188 @@
+//! What a connection is told from outside: that it is to come to an end, and that it has.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+/// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
+#[derive(Default)]
+pub(super) struct Signal {
+    state: AtomicU8,
+    waiting: Mutex<Waiting>,
+}
+
+/// Who is to be woken.
+#[derive(Default)]
+struct Waiting {
+    read: Option<Waker>,
+    write: Option<Waker>,
+    /// A place for each [`Closing`] that waits.
+    closing: Vec<Option<Waker>>,
+}
+
+/// One half of a stream.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Half {
+    Read,
+    Write,
+}
+
+const CLOSING: u8 = 1;
+const ENDED: u8 = 2;
+
+impl Signal {
+    /// Asks the handler to bring the connection to its end.
+    pub(super) fn close(&self) {
+        self.state.fetch_max(CLOSING, Ordering::AcqRel);
+        let waiting = mem::take(&mut self.lock().closing);
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Ends the connection: its stream gives no more, and takes no more.
+    pub(super) fn end(&self) {
+        self.state.fetch_max(ENDED, Ordering::AcqRel);
+        let Waiting { read, write, closing } = mem::take(&mut *self.lock());
+        read.into_iter().chain(write).chain(closing.into_iter().flatten()).for_each(Waker::wake);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.state.load(Ordering::Acquire) >= CLOSING
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ENDED
+    }
+
+    /// Whether the connection has been ended; if not, `cx` is woken when it is.
+    ///
+    /// The lock is the connection's own, and taken only where its half has nothing to do.
+    pub(super) fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
+        let mut waiting = self.lock();
+        let slot = match half {
+            Half::Read => &mut waiting.read,
+            Half::Write => &mut waiting.write,
+        };
+        let before = store(slot, cx.waker());
+        drop(waiting);
+        drop(before);
+        self.is_ended()
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.lock().closing.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a waker, and gives back the one before it, to be dropped once the lock is gone.
+fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    if slot.as_ref().is_some_and(|stored| stored.will_wake(waker)) { None } else { slot.replace(waker.clone()) }
+}
+
+/// Resolves when a connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain).
+///
+/// It is given by [`WsStream::closing`](crate::WsStream::closing), and stays of use once a framing library has taken the
+/// stream. It is `Unpin`, and once it has resolved it always does, so that a `select!` in a loop can poll it by reference.
+/// Without `connections` on the layer it never resolves.
+///
+/// ```
+/// use futures_util::{SinkExt, TryStreamExt};
+/// use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+/// use ws_handshake::WsStream;
+///
+/// async fn chat(stream: WsStream) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+///     let mut closing = stream.closing();
+///     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+///     loop {
+///         tokio::select! {
+///             message = socket.try_next() => match message? {
+///                 Some(message) if message.is_text() => socket.send(message).await?,
+///                 Some(_) => {}
+///                 None => return Ok(()),
+///             },
+///             () = &mut closing => return socket.close(None).await,
+///         }
+///     }
+/// }
+/// ```
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Closing {
+    signal: Option<Arc<Signal>>,
+    /// Its place among those that wait.
+    slot: Option<usize>,
+}
+
+impl Closing {
+    pub(in super::super) fn never() -> Self {
+        Self { signal: None, slot: None }
+    }
+
+    pub(super) fn of(signal: &Arc<Signal>) -> Self {
+        Self { signal: Some(Arc::clone(signal)), slot: None }
+    }
+
+    /// Whether the connection has been asked to come to its end.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.signal.as_ref().is_some_and(|signal| signal.is_closing())
+    }
+}
+
+impl Future for Closing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { signal: Some(signal), slot } = &mut *self else { return Poll::Pending };
+        if signal.is_closing() {
+            return Poll::Ready(());
+        }
+        let mut waiting = signal.lock();
+        // Whoever signals takes all places away, and then this finds the signal below.
+        let free = || waiting.closing.iter().position(Option::is_none).unwrap_or(waiting.closing.len());
+        let place = *slot.get_or_insert_with(free);
+        if waiting.closing.len() <= place {
+            waiting.closing.resize_with(place + 1, || None);
+        }
+        let before = store(&mut waiting.closing[place], cx.waker());
+        drop(waiting);
+        drop(before);
+        if signal.is_closing() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let (Some(signal), Some(place)) = (&self.signal, self.slot) {
+            let before = signal.lock().closing.get_mut(place).and_then(Option::take);
+            drop(before);
+        }
+    }
+}
+
+impl Clone for Closing {
+    fn clone(&self) -> Self {
+        Self { signal: self.signal.clone(), slot: None }
+    }
+}
+
+impl fmt::Debug for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closing").field("is_closing", &self.is_closing()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("state", &self.state).finish_non_exhaustive()
+    }
+}

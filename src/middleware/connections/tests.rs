@@ -1,0 +1,109 @@
+use std::{sync::Arc, thread, time::Duration};
+
+use http::request::Parts;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, advance, timeout},
+};
+
+use super::*;
+
+fn parts() -> Parts {
+    http::Request::new(()).into_parts().0
+}
+
+fn admit(connections: &Connections) -> ConnectionPermit {
+    connections.admit(&parts(), None).expect("admitted").expect("for the first time")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_signals_evenly_over_its_time() {
+    let connections = Connections::new();
+    let start = Instant::now();
+    let (sender, mut signalled) = mpsc::unbounded_channel();
+    for _ in 0..500 {
+        let permit = admit(&connections);
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            permit.closing().await;
+            sender.send(start.elapsed()).unwrap();
+        });
+    }
+    let drained = connections.drain(Duration::from_secs(10), Duration::from_secs(60)).await;
+    assert_eq!((drained.left, drained.ended), (500, 0));
+    for turn in 0..500 {
+        let due = Duration::from_millis(20) * turn;
+        let late = signalled.recv().await.unwrap() - due;
+        assert!(late <= Duration::from_millis(1), "number {turn} is {late:?} late");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_when_all_have_gone_and_at_its_deadline() {
+    let start = Instant::now();
+    let connections = Connections::new();
+    let drained = connections.drain(Duration::from_secs(10), Duration::from_secs(20)).await;
+    assert_eq!((drained.left, drained.ended, start.elapsed()), (0, 0, Duration::ZERO), "nobody was there");
+    assert!(matches!(connections.admit(&parts(), None), Err(Full::Closed)));
+
+    let connections = Connections::new();
+    let permits = [admit(&connections), admit(&connections)];
+    let draining = tokio::spawn(connections.drain(Duration::from_secs(10), Duration::from_secs(20)));
+    advance(Duration::from_secs(2)).await;
+    drop(permits);
+    let drained = draining.await.unwrap();
+    assert_eq!((drained.left, drained.ended, start.elapsed()), (2, 0, Duration::from_secs(2)), "before the last turn");
+
+    let connections = Connections::new();
+    let permits = [admit(&connections), admit(&connections)];
+    let (start, closing) = (Instant::now(), permits[1].closing());
+    let drained = connections.drain(Duration::from_secs(10), Duration::from_secs(1)).await;
+    assert_eq!((drained.left, drained.ended, start.elapsed()), (0, 2, Duration::from_secs(1)), "cut short");
+    assert!(permits[0].is_ended() && closing.is_closing());
+    assert!(timeout(Duration::from_secs(1), connections.wait()).await.is_err(), "they are still there");
+    drop(permits);
+    connections.wait().await;
+}
+
+#[test]
+fn a_limit_holds_under_contention_and_nothing_is_lost() {
+    let connections = Connections::new().limit(10).limit_per(7, |_| Some("everybody".into()));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let permits: Vec<_> = (0..3).filter_map(|_| connections.admit(&parts(), None).ok()).collect();
+                    assert!(connections.len_of(Some("everybody".into())) <= 7);
+                    drop(permits);
+                }
+            });
+        }
+    });
+    assert_eq!((connections.len(), connections.len_of(Some("everybody".into()))), (0, 0));
+    assert!(connections.registry.signals().is_empty());
+}
+
+#[test]
+fn a_handle_keeps_its_own_limits_and_shares_the_count() {
+    let few = Connections::new().limit(1);
+    let more = few.clone().limit(2);
+    let _permits = [admit(&few), admit(&more)];
+    assert_eq!((few.len(), more.len()), (2, 2));
+    assert!(matches!(few.admit(&parts(), None), Err(Full::Limit)));
+    assert!(matches!(more.admit(&parts(), None), Err(Full::Limit)));
+}
+
+#[tokio::test]
+async fn whoever_waits_no_longer_leaves_nothing_behind() {
+    let permit = admit(&Connections::new());
+    let closing = permit.closing();
+    for _ in 0..1000 {
+        // Each in a task of its own, as by a `select!` in a function that comes and goes.
+        let mut closing = closing.clone();
+        tokio::spawn(async move { timeout(Duration::ZERO, &mut closing).await.unwrap_err() }).await.unwrap();
+    }
+    let signal = permit.membership(&Connections::new().registry).signal;
+    assert_eq!(signal.places(), 1);
+    // The registry's, the permit's, the one that waits no longer, and this.
+    assert_eq!(Arc::strong_count(&signal), 4);
+}
