@@ -73,6 +73,8 @@ mod policy;
 pub use self::extract::WsStreamRejection;
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
 pub use self::framing::DeflateAgreed;
+#[cfg(feature = "metrics")]
+pub use self::middleware::describe_metrics;
 #[cfg(feature = "tower")]
 pub use self::middleware::{
     Closing, ConnectionKey, ConnectionPermit, Connections, DefaultRejectionResponse, Downcast, Drained, EmptyBody,

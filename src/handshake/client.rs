@@ -152,6 +152,17 @@ impl Head<'_> {
         Rejection::new(kind, self.version)
     }
 
+    /// The version of HTTP, as telemetry names it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn http_version(&self) -> &'static str {
+        match self.version {
+            Version::HTTP_11 => "1.1",
+            Version::HTTP_2 => "2",
+            Version::HTTP_3 => "3",
+            _ => "1.0",
+        }
+    }
+
     #[cfg(all(feature = "tower", feature = "tracing"))]
     pub(crate) fn path(&self) -> &str {
         self.uri.path()

@@ -178,6 +178,14 @@ macro_rules! kinds {
         }
 
         impl RejectionKind {
+            /// The name of the kind.
+            #[cfg(feature = "metrics")]
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => stringify!($kind),)*
+                }
+            }
+
             /// The status over HTTP/1.1, and the reason given to the peer.
             const fn rule(self) -> (StatusCode, &'static str) {
                 match self {

@@ -101,6 +101,12 @@ impl ServerHandshake {
         self.key.is_some()
     }
 
+    /// The version of HTTP, as telemetry names it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn http_version(&self) -> &'static str {
+        if self.over_http1() { "1.1" } else { "2" }
+    }
+
     /// The answer: its status and fields, and an empty body.
     #[must_use]
     pub fn response<B: Default>(&self) -> Response<B> {

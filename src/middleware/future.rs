@@ -93,10 +93,10 @@ where
             let rejection = Rejection::new(RejectionKind::UpgradeUnsupported, request.version());
             return Self::refused(config, rejection, &request);
         };
-        observe::approved(&server, request.uri());
+        let seen = observe::approved(&server, &request);
         let subprotocols = config.policy.known_subprotocols().cloned();
         let timeout = config.handoff_timeout;
-        let way = Way { on_upgrade, permit };
+        let way = Way { on_upgrade, permit, seen };
         let (handoff, nested) = match Handoff::offer(server, subprotocols, timeout, way, request.extensions_mut()) {
             Ok(offered) => offered,
             Err(kind) => {
@@ -206,7 +206,7 @@ where
         let mut response = result.inspect_err(|_| self.handoff.shut(UpgradeError::NotAnswered))?;
         if self.handoff.is_accepted_by(&mut response, self.nested) {
             if !self.nested {
-                self.handoff.release();
+                let _ = self.handoff.release();
             }
             return Ok(response);
         }
@@ -222,8 +222,7 @@ where
         if self.nested {
             self.handoff.mark(&mut response, Box::pin(rest) as Continuation);
         } else {
-            self.handoff.release();
-            spawn(rest);
+            spawn(observe::within(self.handoff.release(), rest));
         }
         response
     }

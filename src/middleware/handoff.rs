@@ -55,6 +55,7 @@ struct Gate {
 pub(super) struct Way {
     pub(super) on_upgrade: OnUpgrade,
     pub(super) permit: Option<ConnectionPermit>,
+    pub(super) seen: observe::Approved,
 }
 
 enum State {
@@ -186,7 +187,7 @@ impl Handoff {
         if let State::Shut(_) = gate.state {
             // Too late: the request has had another answer. The continuation finds that out.
             drop(gate);
-            spawn(continuation);
+            spawn(observe::in_current_span(continuation));
             return;
         }
         gate.state = State::Answering(continuation);
@@ -222,21 +223,22 @@ impl Handoff {
         None
     }
 
-    /// Opens the gate: the layer is passing the answer on. Runs what waits behind it.
-    pub(super) fn release(&self) {
-        self.settle(State::Released);
+    /// Opens the gate: the layer is passing the answer on. Runs what waits behind it, and gives the span for what else is
+    /// to run.
+    pub(super) fn release(&self) -> Option<observe::ConnectionSpan> {
+        self.settle(State::Released)
     }
 
     /// Shuts the gate: the request has another answer, or none.
     pub(super) fn shut(&self, error: UpgradeError) {
-        self.settle(State::Shut(error));
+        let _ = self.settle(State::Shut(error));
     }
 
     /// Gives the verdict to the handler, through whatever layers have taken over further in.
-    fn settle(&self, verdict: State) {
+    fn settle(&self, verdict: State) -> Option<observe::ConnectionSpan> {
         let mut gate = self.lock();
         if matches!(gate.state, State::Released | State::Shut(_)) {
-            return;
+            return None;
         }
         if let State::Delegated(inner) = &gate.state {
             let inner = Arc::clone(inner);
@@ -244,6 +246,7 @@ impl Handoff {
             return inner.settle(verdict);
         }
         let shut = matches!(verdict, State::Shut(_));
+        let span = if shut { None } else { gate.way.as_mut().map(|way| way.seen.answered(&self.server)) };
         let before = mem::replace(&mut gate.state, verdict);
         let handler = gate.handler.take();
         // Wakers, IO and permits are foreign code: they are dropped once the lock is gone.
@@ -253,8 +256,9 @@ impl Handoff {
             handler.wake();
         }
         if let State::Answering(continuation) = before {
-            spawn(continuation);
+            spawn(observe::within(span.clone(), continuation));
         }
+        span
     }
 
     /// Whether the connection may be taken over; `None` while the answer is still out.
@@ -351,10 +355,10 @@ impl Drop for Accept {
     }
 }
 
-/// Runs a future in a task of its own, in the span of whoever asks for it.
+/// Runs a future in a task of its own.
 pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(observe::in_current_span(future))),
+        Ok(runtime) => drop(runtime.spawn(future)),
         Err(_) => observe::no_runtime(),
     }
 }

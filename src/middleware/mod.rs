@@ -13,6 +13,8 @@ mod stream;
 mod upgrade;
 mod upgrade_error;
 
+#[cfg(feature = "metrics")]
+pub use self::observe::describe_metrics;
 pub use self::{
     connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained},
     future::ResponseFuture,

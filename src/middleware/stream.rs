@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     connections::{Closing, ConnectionPermit, Half},
     handoff::Agreed,
+    observe::{End, Life},
 };
 use crate::handshake::DeflateParams;
 
@@ -50,13 +51,16 @@ pub struct WsStream {
     /// Boxed, for it stays empty on most streams, and framing libraries move a stream about.
     agreed: Option<Box<Agreed>>,
     permit: Option<ConnectionPermit>,
+    life: Life,
 }
 
 impl WsStream {
-    pub(super) fn new(upgraded: Upgraded, over_http1: bool, agreed: Agreed, permit: Option<ConnectionPermit>) -> Self {
+    pub(super) fn new(
+        upgraded: Upgraded, over_http1: bool, agreed: Agreed, permit: Option<ConnectionPermit>, life: Life,
+    ) -> Self {
         let is_write_vectored = upgraded.is_write_vectored();
         let agreed = (!agreed.is_empty()).then(|| Box::new(agreed));
-        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, agreed, permit }
+        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, agreed, permit, life }
     }
 
     /// The subprotocol that was answered.
@@ -89,8 +93,15 @@ impl WsStream {
     /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
+        self.split().0
+    }
+
+    fn split(mut self) -> (WsStreamParts, Life) {
+        self.life.ends(End::Taken);
         let Agreed { subprotocol, deflate } = self.agreed.map(|agreed| *agreed).unwrap_or_default();
-        WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate, permit: self.permit }
+        let parts =
+            WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate, permit: self.permit };
+        (parts, self.life)
     }
 
     /// hyper's own upgraded connection, for libraries that ask for it. It counts among the
@@ -124,13 +135,16 @@ impl WsStream {
         T: Read + Write + Unpin + 'static,
     {
         let over_http1 = self.over_http1;
-        let WsStreamParts { upgraded, subprotocol, deflate, permit } = self.into_parts();
+        let (WsStreamParts { upgraded, subprotocol, deflate, permit }, mut life) = self.split();
         // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
             Ok(parts) => (parts.io, parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<T>() {
                 Ok(parts) => (parts.io, parts.read_buf),
-                Err(upgraded) => return Err(Self::new(upgraded, over_http1, Agreed { subprotocol, deflate }, permit)),
+                Err(upgraded) => {
+                    life.ends(End::Dropped);
+                    return Err(Self::new(upgraded, over_http1, Agreed { subprotocol, deflate }, permit, life));
+                }
             },
         };
         Ok(Downcast { io, deflate, permit, read_buf, subprotocol })
@@ -146,33 +160,44 @@ impl WsStream {
     }
 
     /// What becomes of a write, unless the connection has been ended.
-    fn unless_ended<T>(&self, cx: &Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_pending() && self.poll_ended(cx, Half::Write) { Poll::Ready(Err(ended())) } else { written }
+    fn unless_ended<T>(&mut self, cx: &Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_pending() && self.poll_ended(cx, Half::Write) { self.ended() } else { written }
     }
-}
 
-fn ended() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by a drain")
+    fn ended<T>(&mut self) -> Poll<io::Result<T>> {
+        self.life.ends(End::Drained);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by a drain")))
+    }
 }
 
 impl AsyncRead for WsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_ended() {
+            self.life.ends(End::Drained);
             return Poll::Ready(Ok(()));
         }
+        let before = buf.remaining();
         let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
-        if read.is_pending() && self.poll_ended(cx, Half::Read) { Poll::Ready(Ok(())) } else { read }
+        if read.is_pending() && self.poll_ended(cx, Half::Read) {
+            self.life.ends(End::Drained);
+            return Poll::Ready(Ok(()));
+        }
+        if before > 0 {
+            self.life.read(&read, before - buf.remaining());
+        }
+        read
     }
 }
 
 impl AsyncWrite for WsStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_ended() {
-            return Poll::Ready(Err(ended()));
+            return self.ended();
         }
         // Over HTTP/2 hyper takes a copy of the whole buffer, whatever the client's window.
         let length = if self.over_http1 { buf.len() } else { buf.len().min(MAX_FRAME) };
         let written = Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length]);
+        self.life.wrote(&written);
         self.unless_ended(cx, written)
     }
 
@@ -191,9 +216,10 @@ impl AsyncWrite for WsStream {
     ) -> Poll<io::Result<usize>> {
         if self.is_write_vectored {
             if self.is_ended() {
-                return Poll::Ready(Err(ended()));
+                return self.ended();
             }
             let written = Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs);
+            self.life.wrote(&written);
             return self.unless_ended(cx, written);
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());

@@ -130,11 +130,11 @@ async fn a_permit_is_taken_before_an_asynchronous_predicate_and_not_by_who_is_re
         assert_eq!(undecided.head().await.status, 403);
         len(&connections, 0, "refused").await;
         // Who is refused by a rule is told that rule, full or not.
-        let (_held, head) = over.handshake(address, &valid).await;
+        let (client, head) = over.handshake(address, &valid).await;
         assert_eq!(head.status, over.accepted());
         let (_, head) = over.handshake(address, &valid.clone().set("origin", "nonsense")).await;
         assert_eq!(head.status, 400);
-        drop(_held);
+        drop(client);
         len(&connections, 0, "closed").await;
     }
 }
@@ -148,22 +148,22 @@ async fn each_key_has_its_own_limit_and_those_without_one_share_one() {
     let layer = WsHandshakeLayer::new().connections(connections.clone());
     let address = serve(Router::new().route("/ws", any(echo)).layer(layer)).await;
     for over in Over::ALL {
-        let by = |user: &str| match user {
+        let handshake_of = |name: &str| match name {
             "" => Handshake::valid(),
-            user => Handshake::valid().add("x-user", user),
+            name => Handshake::valid().add("x-user", name),
         };
-        let mut held = Vec::new();
+        let mut clients = Vec::new();
         for (user, status) in [("alice", 0), ("alice", 0), ("alice", 429), ("bob", 0), ("", 0), ("", 0), ("", 429)] {
-            let (client, head) = over.handshake(address, &by(user)).await;
+            let (client, head) = over.handshake(address, &handshake_of(user)).await;
             let expected = if status == 0 { over.accepted() } else { status };
             assert_eq!(head.status, expected, "{over:?} {user:?}");
             assert_eq!(head.get("retry-after").is_some(), status == 429, "{over:?} {user:?}");
-            held.push(client);
+            clients.push(client);
         }
-        let of = |key: &str| connections.len_of(Some(key.into()));
+        let of = |key: &str| connections.len_of(Some(&key.into()));
         assert_eq!((of("alice"), of("bob"), of("carol"), connections.len_of(None)), (2, 1, 0, 2));
         assert_eq!(connections.len(), 5);
-        drop(held);
+        drop(clients);
         len(&connections, 0, "all gone").await;
         assert_eq!((of("alice"), connections.len_of(None)), (0, 0));
     }
@@ -227,7 +227,7 @@ async fn a_drain_asks_then_ends_and_lets_nobody_in() {
     /// Writes to a client that reads nothing.
     async fn writes(State(report): State<Report>, mut stream: WsStream) {
         let error = loop {
-            if let Err(error) = stream.write_all(&[0; 65_536]).await {
+            if let Err(error) = stream.write_all(&[0; 8192]).await {
                 break error;
             }
         };

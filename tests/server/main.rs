@@ -16,6 +16,8 @@ mod http2;
 mod leaving;
 mod lifecycle;
 mod logs;
+#[cfg(feature = "metrics")]
+mod metered;
 mod refusals;
 mod stream;
 mod support;

@@ -59,7 +59,9 @@ impl Connections {
                 return Drained { left: count, ended: 0 };
             }
             let rest = connections.registry.signals();
-            rest.iter().for_each(|signal| signal.end());
+            for signal in &rest {
+                signal.end();
+            }
             Drained { left: count.saturating_sub(rest.len()), ended: rest.len() }
         }
     }

@@ -103,8 +103,8 @@ impl Connections {
     /// How many connections a key has; `None` is the key of those without one. Where there are several limits by key, the
     /// most that one of them counts. 0 without such a limit.
     #[must_use]
-    pub fn len_of(&self, key: Option<ConnectionKey>) -> usize {
-        self.limits.per_key.iter().map(|limit| limit.count(&key)).max().unwrap_or_default()
+    pub fn len_of(&self, key: Option<&ConnectionKey>) -> usize {
+        self.limits.per_key.iter().map(|limit| limit.count(key)).max().unwrap_or_default()
     }
 
     /// Refuses all handshakes from here on (503, with `Retry-After`). Those that are connected stay so.

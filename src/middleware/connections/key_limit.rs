@@ -118,8 +118,8 @@ impl KeyLimit {
         Ok(KeyPermit { limit: Arc::clone(self), key })
     }
 
-    pub(super) fn count(&self, key: &Option<ConnectionKey>) -> usize {
-        self.lock().get(key).copied().unwrap_or_default()
+    pub(super) fn count(&self, key: Option<&ConnectionKey>) -> usize {
+        self.lock().get(&key.cloned()).copied().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<ConnectionKey>, usize>> {
@@ -191,7 +191,7 @@ mod tests {
         };
         let permits: Vec<_> = (0..10_000).map(|n| take(format!("/{n}")).unwrap()).collect();
         assert_eq!(take("/7".into()).unwrap_err(), Full::KeyLimit);
-        assert_eq!(limit.count(&Some("/7".into())), 1);
+        assert_eq!(limit.count(Some(&"/7".into())), 1);
         drop(permits);
         assert!(limit.lock().is_empty());
         assert!(limit.lock().capacity() <= 128, "{}", limit.lock().capacity());

@@ -1,0 +1,45 @@
+//! Run with `cargo run --example observed --features metrics`, connect to the address that it prints, and look at
+//! `/metrics` in a browser and at the lines here.
+//!
+//! Prometheus reads the one; the others are the spans of connections as they end, and what is said within them. The first
+//! argument is another address to listen on.
+
+use axum::{
+    Router,
+    routing::{any, get},
+};
+use futures_util::{SinkExt, TryStreamExt};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::net::TcpListener;
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+use tracing_subscriber::fmt::format::FmtSpan;
+use ws_handshake::{WsHandshakeLayer, WsStream};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_env_filter("ws_handshake=debug,info").with_span_events(FmtSpan::CLOSE).init();
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    ws_handshake::describe_metrics();
+
+    let app = Router::new()
+        .route("/", any(echo).layer(WsHandshakeLayer::new()))
+        .route("/metrics", get(async move || metrics.render()));
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn echo(stream: WsStream) {
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    while let Ok(Some(message)) = socket.try_next().await {
+        if message.is_text() || message.is_binary() {
+            // In the span of the connection.
+            tracing::info!(bytes = message.len(), "echo");
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
