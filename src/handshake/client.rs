@@ -270,7 +270,7 @@ impl Head<'_> {
             over_https: self.uri.scheme() == Some(&Scheme::HTTPS),
             key,
             origin,
-            subprotocols: subprotocols.map(Cow::into_owned),
+            subprotocols: subprotocols.map(Cow::into_owned).map(hidden),
             extensions: extensions.map_or(Ok(()), |field| extension::check(&field)),
         }))
     }
@@ -375,6 +375,12 @@ impl<'a, B> From<&'a Request<B>> for Head<'a> {
     fn from(request: &'a Request<B>) -> Self {
         Self { method: request.method(), uri: request.uri(), version: request.version(), headers: request.headers() }
     }
+}
+
+/// Subprotocols may be secret, which only a policy knows: no `Debug` shows them.
+fn hidden(mut field: HeaderValue) -> HeaderValue {
+    field.set_sensitive(true);
+    field
 }
 
 #[cfg(test)]

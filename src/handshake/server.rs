@@ -35,6 +35,8 @@ pub struct ServerHandshake {
     offered: OfferedSubprotocols,
     subprotocol: Option<HeaderValue>,
     deflate: Option<DeflateParams>,
+    /// Those that this policy took out, and those of layers further out.
+    secrets: Vec<OfferedSubprotocols>,
     reported: Option<ReportedRejection>,
 }
 
@@ -50,6 +52,7 @@ impl ServerHandshake {
             offered,
             subprotocol,
             deflate,
+            secrets: Vec::new(),
             reported: None,
         }
     }
@@ -57,6 +60,23 @@ impl ServerHandshake {
     /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
     pub(crate) fn report(&mut self, rejection: ReportedRejection) {
         self.reported.get_or_insert(rejection);
+    }
+
+    /// Keeps what was offered behind a secret prefix.
+    pub(crate) fn keep_secrets(&mut self, secrets: impl IntoIterator<Item = OfferedSubprotocols>) {
+        self.secrets.extend(secrets);
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn secrets(&self) -> &[OfferedSubprotocols] {
+        &self.secrets
+    }
+
+    /// What the client offered behind `prefix`, which is one of the policy's secret prefixes: see
+    /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix).
+    #[must_use]
+    pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
+        self.secrets.iter().flat_map(OfferedSubprotocols::iter).find_map(|name| name.strip_prefix(prefix))
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.

@@ -33,6 +33,27 @@ impl OfferedSubprotocols {
         Ok(Self(Some(field)))
     }
 
+    /// Takes the names that are `secret` out. What comes back are these, if there are any; they show in no `Debug`.
+    pub(crate) fn split_off(&mut self, secret: impl Fn(&str) -> bool) -> Option<Self> {
+        if !self.iter().any(&secret) {
+            return None;
+        }
+        let field = |secrets| {
+            let names: Vec<_> = self.iter().filter(|name| secret(name) == secrets).collect();
+            HeaderValue::try_from(names.join(", ")).ok().filter(|field| !field.is_empty())
+        };
+        let (others, mut secrets) = (field(false), field(true)?);
+        secrets.set_sensitive(true);
+        self.0 = others;
+        Some(Self(Some(secrets)))
+    }
+
+    /// The names as a field, unless there are none.
+    #[cfg(feature = "tower")]
+    pub(crate) fn to_field(&self) -> Option<HeaderValue> {
+        self.0.clone()
+    }
+
     /// The names, the most preferred first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let names = Tokens::new(self.0.as_ref().map_or(&[], HeaderValue::as_bytes));

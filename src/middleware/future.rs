@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, header::SEC_WEBSOCKET_PROTOCOL};
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
@@ -93,6 +93,13 @@ where
             let rejection = Rejection::new(RejectionKind::UpgradeUnsupported, request.version());
             return Self::refused(config, rejection, &request);
         };
+        if !server.secrets().is_empty() {
+            // Whoever is behind this layer could echo or log them.
+            request.headers_mut().remove(SEC_WEBSOCKET_PROTOCOL);
+            if let Some(offered) = server.offered_subprotocols().to_field() {
+                request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered);
+            }
+        }
         let seen = observe::approved(&server, &request);
         let subprotocols = config.policy.known_subprotocols().cloned();
         let timeout = config.handoff_timeout;

@@ -123,6 +123,7 @@ impl Handoff {
         if let Some(reported) = outer.as_ref().and_then(|outer| outer.server.reported()) {
             server.report(reported.clone());
         }
+        server.keep_secrets(outer.iter().flat_map(|outer| outer.server.secrets()).cloned());
         let gate = Gate { state: State::Open, way: Some(way), taken: false, layer: None, handler: None };
         let handoff = Arc::new(Self { server, subprotocols, timeout, gate: Mutex::new(gate) });
         if let Some(outer) = &outer {

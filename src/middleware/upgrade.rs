@@ -104,6 +104,26 @@ impl WsUpgrade {
         self.handoff.server.offered_subprotocols().iter()
     }
 
+    /// What the client offered behind `prefix`, a [`secret_prefix`](crate::Subprotocols::secret_prefix) of the layer; the
+    /// first if there are several.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use ws_handshake::{WsStream, WsUpgrade};
+    ///
+    /// async fn chat(ws: WsUpgrade) -> Result<(), StatusCode> {
+    ///     let token = ws.secret_subprotocol("bearer.").ok_or(StatusCode::UNAUTHORIZED)?;
+    ///     # fn verify(_: &str) -> Option<()> { None }
+    ///     let user = verify(token).ok_or(StatusCode::UNAUTHORIZED)?;
+    ///     let stream = ws.accept().await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
+        self.handoff.server.secret_subprotocol(prefix)
+    }
+
     /// Answers with this subprotocol instead of the one that the layer selected.
     ///
     /// # Errors

@@ -131,18 +131,25 @@ impl Policy {
             }
         };
         let mut selection = self.subprotocols.as_ref().map(Subprotocols::select);
-        let offered = match client.subprotocols() {
+        let mut offered = match client.subprotocols() {
             None => OfferedSubprotocols::default(),
-            Some(field) => OfferedSubprotocols::from_field(field.clone(), |name| {
-                if let Some(selection) = &mut selection {
-                    selection.consider(name);
-                }
-            })?,
+            Some(field) => {
+                let mut field = field.clone();
+                // What is secret in it is about to be taken out.
+                field.set_sensitive(false);
+                OfferedSubprotocols::from_field(field, |name| {
+                    if let Some(selection) = &mut selection {
+                        selection.consider(name);
+                    }
+                })?
+            }
         };
         client.extensions()?;
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
         let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
+        let secrets = self.subprotocols.as_ref().and_then(|known| known.split_off_secrets(&mut offered));
         let mut server = ServerHandshake::new(client, offered, subprotocol, deflate);
+        server.keep_secrets(secrets);
         if let Some(kind) = reported {
             server.report(ReportedRejection::new(Rejection::new(kind, client.version())));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::config_error::ConfigError;
-use crate::handshake::{RejectionKind, grammar::is_token};
+use crate::handshake::{OfferedSubprotocols, RejectionKind, grammar::is_token};
 
 /// The subprotocols that a server speaks, the most preferred first.
 ///
@@ -22,6 +22,7 @@ use crate::handshake::{RejectionKind, grammar::is_token};
 #[must_use]
 pub struct Subprotocols {
     names: Arc<[HeaderValue]>,
+    secret_prefixes: Arc<[Box<str>]>,
     prefer_client: bool,
     required: bool,
 }
@@ -52,7 +53,7 @@ impl Subprotocols {
         if list.is_empty() {
             return Err(ConfigError::new("[]", "has no subprotocols: name at least one, or leave the list out"));
         }
-        Ok(Self { names: list.into(), prefer_client: false, required: false })
+        Ok(Self { names: list.into(), secret_prefixes: Arc::default(), prefer_client: false, required: false })
     }
 
     /// Selects the first that the client offers and this server speaks. The default is the server's order.
@@ -65,6 +66,52 @@ impl Subprotocols {
     pub fn required(mut self) -> Self {
         self.required = true;
         self
+    }
+
+    /// Takes what clients offer behind `prefix` for a secret of theirs. The default is none; several may be set.
+    ///
+    /// A page has no other way to send a token with its handshake than in a subprotocol, and a URL, the usual way out, ends
+    /// up in logs. The page offers `["v1.chat", "bearer." + token]`, and `v1.chat` is selected: a browser gives up on a
+    /// socket if it offered subprotocols and none is answered. Tokens need an alphabet that subprotocols have: unpadded
+    /// base64url does.
+    ///
+    /// Such an offer is never selected, not by [`select_subprotocol`](crate::WsUpgrade::select_subprotocol) either, and
+    /// never echoed. It is taken out of the request's field before the service behind the layer runs, and neither logged
+    /// nor shown by a `Debug` of this crate. The handler gets it by
+    /// [`WsUpgrade::secret_subprotocol`](crate::WsUpgrade::secret_subprotocol). Layers outside of this one see the field
+    /// as it was sent.
+    ///
+    /// ```
+    /// use ws_handshake::Subprotocols;
+    ///
+    /// let subprotocols = Subprotocols::new(["v1.chat"])?.secret_prefix("bearer.")?;
+    /// # Ok::<_, ws_handshake::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a prefix that is no token (RFC 9110 §5.6.2), and for one that a subprotocol spoken here
+    /// begins with.
+    pub fn secret_prefix(mut self, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let prefix = prefix.as_ref();
+        if !is_token(prefix.as_bytes()) {
+            let hint = "cannot begin a subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer.`";
+            return Err(ConfigError::new(prefix, hint));
+        }
+        if self.names.iter().any(|name| name.as_bytes().starts_with(prefix.as_bytes())) {
+            let hint = "begins a subprotocol that is spoken here: choose a prefix of its own, as `bearer.`";
+            return Err(ConfigError::new(prefix, hint));
+        }
+        self.secret_prefixes = self.secret_prefixes.iter().cloned().chain([prefix.into()]).collect();
+        Ok(self)
+    }
+
+    /// Takes the secrets out of what a client offers.
+    pub(super) fn split_off_secrets(&self, offered: &mut OfferedSubprotocols) -> Option<OfferedSubprotocols> {
+        if self.secret_prefixes.is_empty() {
+            return None;
+        }
+        offered.split_off(|name| self.secret_prefixes.iter().any(|prefix| name.starts_with(&**prefix)))
     }
 
     /// Whether this server speaks `name`.
@@ -121,5 +168,14 @@ mod tests {
         assert_eq!(twice.to_string(), "`a` is listed twice: name each subprotocol once");
         assert!(Subprotocols::new([] as [&str; 0]).is_err());
         assert!(Subprotocols::new(vec![String::from("a"), String::from("A")]).is_ok());
+        let chat = || Subprotocols::new(["v1.chat"]).unwrap();
+        for wrong in ["", "bearer ", "bearer/", "v1.", "v1.chat"] {
+            assert!(chat().secret_prefix(wrong).is_err(), "{wrong:?}");
+        }
+        let taken = chat().secret_prefix("v1.").unwrap_err();
+        assert_eq!(
+            taken.to_string(),
+            "`v1.` begins a subprotocol that is spoken here: choose a prefix of its own, as `bearer.`"
+        );
     }
 }

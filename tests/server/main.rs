@@ -19,5 +19,6 @@ mod logs;
 #[cfg(feature = "metrics")]
 mod metered;
 mod refusals;
+mod secrets;
 mod stream;
 mod support;
