@@ -35,7 +35,13 @@ pub struct ServerHandshake {
     offered: OfferedSubprotocols,
     subprotocol: Option<HeaderValue>,
     deflate: Option<DeflateParams>,
-    /// Those that this policy took out, and those of layers further out.
+    /// Boxed, for few have anything of it.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    /// What this policy took out of the offers, and policies before it.
     secrets: Vec<OfferedSubprotocols>,
     reported: Option<ReportedRejection>,
 }
@@ -52,31 +58,49 @@ impl ServerHandshake {
             offered,
             subprotocol,
             deflate,
-            secrets: Vec::new(),
-            reported: None,
+            rare: None,
         }
+    }
+
+    /// Notes what a policy would have refused, had it not been told to report only, and takes what is secret out of what
+    /// was offered. Few servers do either.
+    #[cold]
+    pub(crate) fn noting(mut self, reported: Option<ReportedRejection>, secret: impl Fn(&str) -> bool) -> Self {
+        let secrets = self.offered.split_off(secret).into_iter().collect();
+        self.rare = Some(Box::new(Rare { secrets, reported }));
+        self
     }
 
     /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
     pub(crate) fn report(&mut self, rejection: ReportedRejection) {
-        self.reported.get_or_insert(rejection);
+        self.rare.get_or_insert_default().reported.get_or_insert(rejection);
     }
 
-    /// Keeps what was offered behind a secret prefix.
-    pub(crate) fn keep_secrets(&mut self, secrets: impl IntoIterator<Item = OfferedSubprotocols>) {
-        self.secrets.extend(secrets);
-    }
-
+    /// Takes over what a policy before this one has found.
     #[cfg(feature = "tower")]
-    pub(crate) fn secrets(&self) -> &[OfferedSubprotocols] {
-        &self.secrets
+    pub(crate) fn follow(&mut self, before: &Self) {
+        let Some(before) = before.rare.as_deref() else { return };
+        let rare = self.rare.get_or_insert_default();
+        rare.secrets.extend(before.secrets.iter().cloned());
+        rare.reported = rare.reported.take().or_else(|| before.reported.clone());
+    }
+
+    /// Whether something was taken out of what was offered.
+    #[cfg(feature = "tower")]
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.secrets.is_empty())
     }
 
     /// What the client offered behind `prefix`, which is one of the policy's secret prefixes: see
     /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix).
     #[must_use]
     pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        self.secrets.iter().flat_map(OfferedSubprotocols::iter).find_map(|name| name.strip_prefix(prefix))
+        self.rare
+            .as_deref()?
+            .secrets
+            .iter()
+            .flat_map(OfferedSubprotocols::iter)
+            .find_map(|name| name.strip_prefix(prefix))
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.
@@ -106,7 +130,7 @@ impl ServerHandshake {
     /// What would have been refused, had the policy not been told to report only.
     #[must_use]
     pub fn reported(&self) -> Option<&ReportedRejection> {
-        self.reported.as_ref()
+        self.rare.as_deref()?.reported.as_ref()
     }
 
     /// 101 over HTTP/1.1, 200 over HTTP/2.
@@ -152,7 +176,7 @@ impl ServerHandshake {
         if let Some(extensions) = deflate.and_then(DeflateParams::to_field) {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
-        if let Some(reported) = &self.reported {
+        if let Some(reported) = self.reported() {
             response.extensions_mut().insert(reported.clone());
         }
         response

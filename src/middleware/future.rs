@@ -93,7 +93,7 @@ where
             let rejection = Rejection::new(RejectionKind::UpgradeUnsupported, request.version());
             return Self::refused(config, rejection, &request);
         };
-        if !server.secrets().is_empty() {
+        if server.has_secrets() {
             // Whoever is behind this layer could echo or log them.
             request.headers_mut().remove(SEC_WEBSOCKET_PROTOCOL);
             if let Some(offered) = server.offered_subprotocols().to_field() {

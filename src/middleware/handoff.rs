@@ -120,10 +120,9 @@ impl Handoff {
         extensions: &mut Extensions,
     ) -> Result<(Arc<Self>, bool), RejectionKind> {
         let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0));
-        if let Some(reported) = outer.as_ref().and_then(|outer| outer.server.reported()) {
-            server.report(reported.clone());
+        if let Some(outer) = &outer {
+            server.follow(&outer.server);
         }
-        server.keep_secrets(outer.iter().flat_map(|outer| outer.server.secrets()).cloned());
         let gate = Gate { state: State::Open, way: Some(way), taken: false, layer: None, handler: None };
         let handoff = Arc::new(Self { server, subprotocols, timeout, gate: Mutex::new(gate) });
         if let Some(outer) = &outer {

@@ -131,7 +131,7 @@ impl Policy {
             }
         };
         let mut selection = self.subprotocols.as_ref().map(Subprotocols::select);
-        let mut offered = match client.subprotocols() {
+        let offered = match client.subprotocols() {
             None => OfferedSubprotocols::default(),
             Some(field) => {
                 let mut field = field.clone();
@@ -147,12 +147,13 @@ impl Policy {
         client.extensions()?;
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
         let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
-        let secrets = self.subprotocols.as_ref().and_then(|known| known.split_off_secrets(&mut offered));
-        let mut server = ServerHandshake::new(client, offered, subprotocol, deflate);
-        server.keep_secrets(secrets);
-        if let Some(kind) = reported {
-            server.report(ReportedRejection::new(Rejection::new(kind, client.version())));
+        let server = ServerHandshake::new(client, offered, subprotocol, deflate);
+        let secretive = self.subprotocols.as_ref().filter(|known| known.has_secrets());
+        if reported.is_none() && secretive.is_none() {
+            return Ok((server, answers));
         }
+        let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
+        let server = server.noting(reported, |name| secretive.is_some_and(|known| known.is_secret(name)));
         Ok((server, answers))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::config_error::ConfigError;
-use crate::handshake::{OfferedSubprotocols, RejectionKind, grammar::is_token};
+use crate::handshake::{RejectionKind, grammar::is_token};
 
 /// The subprotocols that a server speaks, the most preferred first.
 ///
@@ -106,12 +106,12 @@ impl Subprotocols {
         Ok(self)
     }
 
-    /// Takes the secrets out of what a client offers.
-    pub(super) fn split_off_secrets(&self, offered: &mut OfferedSubprotocols) -> Option<OfferedSubprotocols> {
-        if self.secret_prefixes.is_empty() {
-            return None;
-        }
-        offered.split_off(|name| self.secret_prefixes.iter().any(|prefix| name.starts_with(&**prefix)))
+    pub(super) fn has_secrets(&self) -> bool {
+        !self.secret_prefixes.is_empty()
+    }
+
+    pub(super) fn is_secret(&self, name: &str) -> bool {
+        self.secret_prefixes.iter().any(|prefix| name.starts_with(&**prefix))
     }
 
     /// Whether this server speaks `name`.
