@@ -36,8 +36,15 @@ const ACTIVE: &str = "websocket.server.active_connections";
 const DURATION: &str = "websocket.server.connection.duration";
 const IO: &str = "websocket.server.io";
 
+// Labels that are literals cost no allocation.
+
 pub(super) fn approved(version: &'static str) {
-    counter!(HANDSHAKES, "outcome" => "approved", "network.protocol.version" => version).increment(1);
+    let approved = match version {
+        "1.1" => counter!(HANDSHAKES, "outcome" => "approved", "network.protocol.version" => "1.1"),
+        "2" => counter!(HANDSHAKES, "outcome" => "approved", "network.protocol.version" => "2"),
+        other => counter!(HANDSHAKES, "outcome" => "approved", "network.protocol.version" => other),
+    };
+    approved.increment(1);
 }
 
 pub(super) fn refused(kind: RejectionKind, version: &'static str) {
@@ -58,8 +65,9 @@ impl Meter {
     pub(super) fn new() -> Self {
         let active = gauge!(ACTIVE);
         active.increment(1);
-        let io = |direction| counter!(IO, "network.io.direction" => direction);
-        Self { active, read: io("receive"), written: io("transmit") }
+        let read = counter!(IO, "network.io.direction" => "receive");
+        let written = counter!(IO, "network.io.direction" => "transmit");
+        Self { active, read, written }
     }
 
     pub(super) fn read(&self, bytes: u64) {
