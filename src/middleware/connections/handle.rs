@@ -133,8 +133,8 @@ impl Connections {
         }
         let keys = self.limits.per_key.iter().map(|limit| limit.take(parts)).collect::<Result<_, _>>()?;
         let signal = out.map_or_else(Arc::<Signal>::default, |out| out.signal);
-        let number = self.registry.enter(self.limits.all, &signal)?;
-        Ok(Some(ConnectionPermit::new(Arc::clone(&self.registry), number, signal, keys)))
+        self.registry.enter(self.limits.all, &signal)?;
+        Ok(Some(ConnectionPermit::new(Arc::clone(&self.registry), signal, keys)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {

@@ -25,7 +25,6 @@ pub(in super::super) struct Membership {
 /// Boxed, for framing libraries move a stream about.
 struct Inner {
     registry: Arc<Registry>,
-    number: u64,
     signal: Arc<Signal>,
     _keys: Box<[KeyPermit]>,
     /// That of a layer further out, on other [`Connections`](crate::Connections). It has the same signal.
@@ -33,8 +32,8 @@ struct Inner {
 }
 
 impl ConnectionPermit {
-    pub(super) fn new(registry: Arc<Registry>, number: u64, signal: Arc<Signal>, keys: Box<[KeyPermit]>) -> Self {
-        Self(Box::new(Inner { registry, number, signal, _keys: keys, outer: None }))
+    pub(super) fn new(registry: Arc<Registry>, signal: Arc<Signal>, keys: Box<[KeyPermit]>) -> Self {
+        Self(Box::new(Inner { registry, signal, _keys: keys, outer: None }))
     }
 
     /// Resolves when the connection is asked to come to its end; see [`WsStream::closing`](crate::WsStream::closing).
@@ -69,7 +68,7 @@ impl ConnectionPermit {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.registry.leave(self.number);
+        self.registry.leave(&self.signal);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::{
     array,
-    collections::HashMap,
-    hash::Hash,
+    collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -19,8 +19,7 @@ use super::signal::Signal;
 /// Nothing here is touched while a connection reads and writes.
 #[derive(Debug)]
 pub(super) struct Registry {
-    shards: [Mutex<HashMap<u64, Arc<Signal>>>; SHARDS],
-    next: AtomicU64,
+    shards: [Mutex<HashSet<Entry>>; SHARDS],
     open: AtomicUsize,
     closed: AtomicBool,
     /// Notified whenever the last connection has gone.
@@ -28,6 +27,30 @@ pub(super) struct Registry {
 }
 
 const SHARDS: usize = 16;
+
+/// A connection, which is its signal, and no other of the same kind: it takes the room of a pointer.
+#[derive(Debug)]
+struct Entry(Arc<Signal>);
+
+impl Entry {
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Entry {}
 
 /// Why nobody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,36 +67,38 @@ impl Registry {
     pub(super) fn new() -> Self {
         Self {
             shards: array::from_fn(|_| Mutex::default()),
-            next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             empty: Notify::new(),
         }
     }
 
-    /// Lets a connection in, unless there are `limit` of them. What comes back is its number.
-    pub(super) fn enter(&self, limit: usize, signal: &Arc<Signal>) -> Result<u64, Full> {
+    /// Lets a connection in, unless there are `limit` of them.
+    pub(super) fn enter(&self, limit: usize, signal: &Arc<Signal>) -> Result<(), Full> {
         let one_more = |open| (open < limit).then_some(open + 1);
         self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).map_err(|_| Full::Limit)?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut shard = self.shard(number);
+        let entry = Entry(Arc::clone(signal));
+        let mut shard = self.shard(&entry);
         // Under the lock: who walks the shards after closing sees everybody that was let in.
         if self.is_closed() {
             drop(shard);
             self.one_less();
             return Err(Full::Closed);
         }
-        shard.insert(number, Arc::clone(signal));
-        Ok(number)
+        shard.insert(entry);
+        Ok(())
     }
 
     /// Lets a connection go.
-    pub(super) fn leave(&self, number: u64) {
-        let mut shard = self.shard(number);
-        let signal = shard.remove(&number);
-        shrink(&mut shard);
+    pub(super) fn leave(&self, signal: &Arc<Signal>) {
+        let entry = Entry(Arc::clone(signal));
+        let mut shard = self.shard(&entry);
+        shard.remove(&entry);
+        if is_sparse(shard.len(), shard.capacity()) {
+            let len = shard.len();
+            shard.shrink_to(len * 2);
+        }
         drop(shard);
-        drop(signal);
         self.one_less();
     }
 
@@ -93,7 +118,7 @@ impl Registry {
     pub(super) fn signals(&self) -> Vec<Arc<Signal>> {
         let mut signals = Vec::with_capacity(self.open());
         for shard in &self.shards {
-            signals.extend(lock(shard).values().map(Arc::clone));
+            signals.extend(lock(shard).iter().map(|entry| Arc::clone(&entry.0)));
         }
         signals
     }
@@ -117,9 +142,9 @@ impl Registry {
         }
     }
 
-    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Arc<Signal>>> {
-        let shard = usize::try_from(number % SHARDS as u64).unwrap_or_default();
-        lock(&self.shards[shard])
+    fn shard(&self, entry: &Entry) -> MutexGuard<'_, HashSet<Entry>> {
+        // The lowest bits of an address say how it is aligned.
+        lock(&self.shards[(entry.address() / size_of::<Signal>()) % SHARDS])
     }
 }
 
@@ -129,8 +154,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Gives memory back once a map has become much smaller than it was.
 pub(super) fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
-    const KEPT: usize = 64;
-    if map.capacity() > KEPT && map.len() < map.capacity() / 4 {
+    if is_sparse(map.len(), map.capacity()) {
         map.shrink_to(map.len() * 2);
     }
+}
+
+fn is_sparse(len: usize, capacity: usize) -> bool {
+    const KEPT: usize = 64;
+    capacity > KEPT && len < capacity / 4
 }

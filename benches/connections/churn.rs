@@ -1,0 +1,88 @@
+//! Connections that come and go in every way.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep},
+};
+
+use super::support::{Server, ask, open, status};
+
+pub(super) async fn run(count: usize, time: Duration) {
+    println!("{count} connections, and a limit of as many");
+    let server = Server::start(&count.to_string());
+    let before = server.resident().await;
+    let streams = open(server.address(), "/straight", count).await;
+    server.opened(count).await;
+    let mut refused = ask(server.address(), "/straight").await;
+    assert_eq!(status(&mut refused).await, 503, "one too many is let in");
+    let full = server.resident().await;
+    drop(streams);
+    server.opened(0).await;
+    let once = server.resident().await;
+
+    println!(
+        "churned for {time:?} by handlers that return and panic, and by clients that leave, vanish and never wait"
+    );
+    let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
+    let end = Instant::now() + time;
+    let clients: Vec<_> =
+        (0..count).map(|n| tokio::spawn(client(server.address(), n, end, Arc::clone(&counts)))).collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    server.opened(0).await;
+    let (_, most) = server.len().await;
+    let after = server.resident().await;
+    let [accepted, refused] = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!("accepted {accepted}, refused {refused}, most at once {most}, open in the end 0");
+    println!(
+        "resident memory: {:.1} MiB at first, {:.1} with all, {:.1} once they had gone, {:.1} after the churn\n",
+        mib(before),
+        mib(full),
+        mib(once),
+        mib(after)
+    );
+    assert!(most <= count, "the limit was exceeded");
+    assert!(mib(after) < mib(once) * 1.2 + 2.0, "memory is not back");
+}
+
+/// Comes and goes until the end.
+async fn client(address: SocketAddr, number: usize, end: Instant, counts: Arc<[AtomicUsize; 2]>) {
+    for turn in 0.. {
+        let [first, second, way, ..] = RandomState::new().hash_one((number, turn)).to_ne_bytes();
+        // On average some 1,500 handshakes a second.
+        sleep(Duration::from_millis(u64::from(u16::from_ne_bytes([first, second])) / 10)).await;
+        if Instant::now() > end {
+            return;
+        }
+        let mut stream = ask(address, ["/straight", "/callback", "/never"][usize::from(way % 16 / 7)]).await;
+        if way % 16 >= 14 {
+            // It does not wait for the answer.
+            continue;
+        }
+        let accepted = status(&mut stream).await == 101;
+        counts[usize::from(!accepted)].fetch_add(1, Ordering::Relaxed);
+        if !accepted {
+            continue;
+        }
+        assert_eq!(stream.read_u8().await.unwrap(), b'!');
+        sleep(Duration::from_millis(u64::from(u16::from_ne_bytes([second, first])) / 10)).await;
+        match way / 64 {
+            0 => drop(stream.write_all(b"p").await),
+            1 => drop(stream.write_all(b"r").await),
+            2 => stream.set_zero_linger().unwrap(),
+            _ => {}
+        }
+    }
+}

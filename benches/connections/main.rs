@@ -1,0 +1,28 @@
+//! Run with `cargo bench --bench connections`: limits under churn, a drain, and what a permit weighs. It fails where one of
+//! them is not as it should be.
+//!
+//! The server is a process of its own. `-- --seconds N` is how long the churn goes on, 60 by default; `-- --connections N`
+//! how many connections there are, 10,000 by default, each of which takes a file in either process.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
+#![allow(clippy::cast_precision_loss, reason = "ratios of counts are rounded anyway")]
+
+mod churn;
+mod drain;
+mod memory;
+mod server;
+mod support;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let after = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
+    if let Some(limit) = after("--serve") {
+        return server::run(limit.parse().ok()).await;
+    }
+    let number = |name: &str, default| after(name).map_or(default, |number| number.parse().expect(name));
+    let connections = number("--connections", 10_000);
+    let seconds = std::time::Duration::from_secs(number("--seconds", 60) as u64);
+    churn::run(connections, seconds).await;
+    drain::run(connections / 2).await;
+    memory::run(connections).await;
+}

@@ -1,0 +1,103 @@
+//! The server: handlers that end in every way there is.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    routing::{any, get},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::watch,
+};
+use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
+
+use super::drain::{DEADLINE, OVER};
+
+/// The most connections that a handler has ever seen.
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+/// Serves until it is drained. Without a limit there are no `connections` on the layer.
+pub(super) async fn run(limit: Option<usize>) {
+    // Handlers panic here by the thousand.
+    std::panic::set_hook(Box::new(|_| ()));
+    let connections = Connections::new().limit(limit.unwrap_or(usize::MAX));
+    let layer = match limit {
+        Some(_) => WsHandshakeLayer::new().connections(connections.clone()),
+        None => WsHandshakeLayer::new(),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let app = Router::new()
+        .route("/straight", any(straight))
+        .route("/callback", any(async |state, ws: WsUpgrade| ws.on_upgrade(|stream| straight(state, stream))))
+        .route("/never", any(async |_ws: WsUpgrade| std::future::pending::<()>().await))
+        .route("/polite", any(polite))
+        .route("/stubborn", any(stubborn))
+        .layer(layer)
+        .route(
+            "/len",
+            get(async |State(open): State<Connections>| format!("{} {}", open.len(), MOST.load(Ordering::Relaxed))),
+        )
+        .route("/drain", get(async move || stop.send_replace(true).to_string()))
+        .with_state(connections.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    let serving = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone()));
+    let draining = async {
+        wait(stopped).await;
+        connections.drain(OVER, DEADLINE).await
+    };
+    let (served, drained) = tokio::join!(serving, draining);
+    served.unwrap();
+    println!("{} {}", drained.left, drained.ended);
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Says that it is there, and ends as it is told: `p` panics, `r` returns, and the end of the stream is one.
+async fn straight(State(open): State<Connections>, mut stream: WsStream) {
+    MOST.fetch_max(open.len(), Ordering::Relaxed);
+    let told = async { stream.write_all(b"!").await.and(stream.read_u8().await) };
+    assert!(!matches!(told.await, Ok(b'p')), "as it was told");
+}
+
+/// Sends every message of eight bytes back. Asked to close it says so, and answers what was sent until then.
+async fn polite(mut stream: WsStream) {
+    let mut closing = stream.closing();
+    let mut message = [0; 8];
+    let mut read = 0;
+    let mut asked = false;
+    loop {
+        let more = tokio::select! {
+            more = stream.read(&mut message[read..]) => more,
+            () = &mut closing, if !asked => {
+                asked = true;
+                stream.write_all(b"goodbye!").await.unwrap();
+                continue;
+            }
+        };
+        match more {
+            Ok(0) | Err(_) => return,
+            Ok(more) => read += more,
+        }
+        if read == message.len() {
+            read = 0;
+            if stream.write_all(&message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Does not heed the signal, and reads until the end.
+async fn stubborn(mut stream: WsStream) {
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}

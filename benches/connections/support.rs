@@ -1,0 +1,131 @@
+//! The server's process, and clients for it.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::{Instant, sleep},
+};
+
+pub(super) struct Server {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Server {
+    pub(super) fn start(limit: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut process = command.args(["--serve", limit]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut server =
+            Self { output: BufReader::new(process.stdout.take().unwrap()), process, address: ([0; 4], 0).into() };
+        server.address = server.line().parse().unwrap();
+        server
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim().into()
+    }
+
+    pub(super) async fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.rsplit("\r\n\r\n").next().unwrap().into()
+    }
+
+    /// How many connections are open, and how many were at most.
+    pub(super) async fn len(&self) -> (usize, usize) {
+        let text = self.get("/len").await;
+        let (open, most) = text.split_once(' ').unwrap();
+        (open.parse().unwrap(), most.parse().unwrap())
+    }
+
+    /// Waits until as many are open.
+    pub(super) async fn opened(&self, expected: usize) {
+        let start = Instant::now();
+        while self.len().await.0 != expected {
+            assert!(start.elapsed() < Duration::from_secs(20), "{} are open, not {expected}", self.len().await.0);
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How much of its memory is in RAM, in bytes.
+    pub(super) async fn resident(&self) -> u64 {
+        sleep(Duration::from_millis(500)).await;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Whether it has come to its end by itself.
+    pub(super) async fn exited(&mut self) -> bool {
+        for _ in 0..50 {
+            if self.process.try_wait().unwrap().is_some_and(|status| status.success()) {
+                return true;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Connects from one of many addresses, for one alone has not ports enough, and sends a handshake.
+pub(super) async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let [.., last] = (NEXT.fetch_add(1, Ordering::Relaxed) % 200).to_be_bytes();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 0, 1, last + 1), 0).into()).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The status of the answer, whose head is read to its end.
+pub(super) async fn status(stream: &mut TcpStream) -> u16 {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8_lossy(&head[9..12]).parse().unwrap()
+}
+
+/// Opens many connections, 100 at a time.
+pub(super) async fn open(address: SocketAddr, path: &'static str, count: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::with_capacity(count);
+    while streams.len() < count {
+        let batch = (streams.len()..count).take(100).map(|_| async move {
+            let mut stream = ask(address, path).await;
+            assert_eq!(status(&mut stream).await, 101);
+            stream
+        });
+        streams.extend(futures_util::future::join_all(batch).await);
+    }
+    streams
+}
