@@ -7,20 +7,21 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
     process::Child,
     time::{sleep, timeout},
 };
 use tokio_tungstenite::{
     connect_async,
-    tungstenite::{Message, client::ClientRequestBuilder},
+    tungstenite::{self, Message, client::ClientRequestBuilder},
 };
 
 use crate::support::SOON;
 
 /// An example at work on a free port. It ends with the test.
 struct Example {
-    _process: Child,
+    process: Child,
     address: String,
 }
 
@@ -36,7 +37,7 @@ async fn run(name: &str, arguments: &[&str]) -> Example {
     let line = timeout(SOON, lines.next_line()).await.expect("it says nothing").unwrap().expect("it has ended");
     let address = line.split("://").nth(1).expect("it prints its address").split('/').next().unwrap().to_owned();
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Example { _process: process, address }
+    Example { process, address }
 }
 
 async fn connects(address: &str, path: &str, origin: &str) -> bool {
@@ -104,4 +105,103 @@ async fn origins_are_reloaded_while_serving() {
         assert!(connects(address, "/ws", admitted).await, "{name}");
         assert!(!connects(address, "/ws", refused).await, "{name}");
     }
+}
+
+/// What the server answers, head and all.
+async fn http(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.expect("no answer").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_once_for_its_user_and_on_its_origin() {
+    const ALICE: &str = "YWxpY2UncyBrZXk";
+    let example = run("token", &["127.0.0.1:0"]).await;
+    let address = &example.address;
+    let own = &format!("http://{address}");
+    let mint = async |key: &str, fields: &str| {
+        let head = format!("POST /ticket HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n");
+        http(address, &format!("{head}Authorization: Bearer {key}\r\n{fields}\r\n")).await
+    };
+    let minted = async || {
+        let answer = mint(ALICE, &format!("Origin: {own}\r\n")).await;
+        assert!(answer.contains("cache-control: no-store"), "{answer}");
+        format!("ticket.{}", answer.rsplit("\r\n").next().unwrap())
+    };
+    // What the server greets with, or the status that it refuses by.
+    let connect = async |secret: &str, origin: Option<&str>| {
+        let uri = format!("ws://{address}/ws").parse().unwrap();
+        let mut request = ClientRequestBuilder::new(uri).with_sub_protocol("v1.chat").with_sub_protocol(secret);
+        if let Some(origin) = origin {
+            request = request.with_header("Origin", origin);
+        }
+        match connect_async(request).await {
+            Ok((mut socket, answer)) => {
+                assert_eq!(answer.headers()["sec-websocket-protocol"], "v1.chat");
+                socket.next().await.unwrap().unwrap().into_text().unwrap().to_string()
+            }
+            Err(tungstenite::Error::Http(answer)) => answer.status().as_str().to_owned(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(connect(&format!("bearer.{ALICE}"), Some(own)).await, "hello alice");
+    assert_eq!(connect("bearer.bm9ib2R5", Some(own)).await, "401");
+    assert!(mint("bm9ib2R5", &format!("Origin: {own}\r\n")).await.starts_with("HTTP/1.1 401"));
+    assert!(mint(ALICE, "").await.starts_with("HTTP/1.1 403"), "no page asks");
+
+    let ticket = minted().await;
+    assert_eq!(ticket.len(), "ticket.".len() + 22, "128 bits in base64");
+    assert_eq!(connect(&ticket, Some(own)).await, "hello alice");
+    assert_eq!(connect(&ticket, Some(own)).await, "401", "a second time");
+    let ticket = minted().await;
+    assert_eq!(connect(&ticket, None).await, "401", "by a client without an origin");
+    assert_eq!(connect(&ticket, Some(own)).await, "401", "once it has been shown");
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn what_is_observed_can_be_scraped() {
+    let example = run("observed", &["127.0.0.1:0"]).await;
+    let address = &example.address;
+    assert!(connects(address, "/", &format!("http://{address}")).await);
+    assert!(!connects(address, "/", "https://evil.com").await);
+    let scrape = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let counted = async {
+        loop {
+            let text = http(address, &scrape).await;
+            if text.contains("websocket_server_active_connections 0") {
+                return text;
+            }
+        }
+    };
+    let text = timeout(SOON, counted).await.expect("the connection is still counted");
+    for expected in ["outcome=\"approved\"", "error_type=\"OriginNotAllowed\"", "websocket_server_io{"] {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[cfg(all(feature = "http2", unix))]
+#[tokio::test]
+async fn a_shutdown_takes_leave_of_everybody() {
+    let mut example = run("shutdown", &["127.0.0.1:0"]).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let (mut socket, _) = connect_async(format!("ws://{}/", example.address)).await.unwrap();
+        socket.send(Message::text("hello")).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+        clients.push(socket);
+    }
+    let process = example.process.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+    let left = clients.into_iter().map(async |mut socket| {
+        let Some(Ok(Message::Close(Some(close)))) = socket.next().await else { panic!("no leave is taken") };
+        assert_eq!(u16::from(close.code), 1001);
+        while let Some(Ok(_)) = socket.next().await {}
+    });
+    timeout(SOON, futures_util::future::join_all(left)).await.expect("somebody was forgotten");
+    let status = timeout(SOON, example.process.wait()).await.expect("it does not end").unwrap();
+    assert!(status.success(), "{status}");
 }

@@ -1,0 +1,142 @@
+//! Run with `cargo run --example token`, and open the address that it prints.
+//!
+//! A page cannot send an `Authorization` with its handshake, and a token in the URL ends up in logs. Here it comes as a
+//! subprotocol that is taken out before anybody sees it: `bearer.` with the key itself, or, better, `ticket.` with a ticket
+//! that the key was traded for, which is of use once, within 30 seconds, to one user and on one origin.
+//!
+//! The first argument is another address to listen on.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    response::{Html, IntoResponse, Response},
+    routing::{any, get, post},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::{SinkExt, TryStreamExt};
+use http::{HeaderMap, StatusCode, header};
+use tokio::net::TcpListener;
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+use ws_handshake::{AllowHost, Origin, Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let subprotocols = Subprotocols::new(["v1.chat"])?.secret_prefix("bearer.")?.secret_prefix("ticket.")?;
+    let layer = WsHandshakeLayer::new().allow_hosts(AllowHost::loopback()).subprotocols(subprotocols);
+    let app = Router::new()
+        .route("/", get(async || Html(include_str!("token.html"))))
+        .route("/ticket", post(mint))
+        .route("/ws", any(socket).layer(layer))
+        .with_state(Arc::<Memory>::default());
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+/// Whose key it is. A real application asks its own users here.
+fn user_of(key: &str) -> Option<&'static str> {
+    match key {
+        "YWxpY2UncyBrZXk" => Some("alice"),
+        "Ym9iJ3Mga2V5" => Some("bob"),
+        _ => None,
+    }
+}
+
+/// Trades a key for a ticket. The page asks for it by `fetch`, which can send a field.
+async fn mint(State(tickets): State<Arc<Memory>>, headers: HeaderMap) -> Result<Response, StatusCode> {
+    let field = |name| headers.get(name)?.to_str().ok();
+    let key = field(header::AUTHORIZATION).and_then(|field| field.strip_prefix("Bearer "));
+    let user = key.and_then(user_of).ok_or(StatusCode::UNAUTHORIZED)?;
+    // The ticket is good on the page that asks for it. Browsers say which one that is with every `POST`.
+    let origin = field(header::ORIGIN).and_then(|origin| origin.parse().ok()).ok_or(StatusCode::FORBIDDEN)?;
+    let mut ticket = [0; 16];
+    getrandom::fill(&mut ticket).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let grant = Grant { user, origin, until: Instant::now() + LIFETIME };
+    tickets.put(ticket, grant).map_err(|Full| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], BASE64_URL_SAFE_NO_PAD.encode(ticket)).into_response())
+}
+
+/// Greets whoever shows a key or a ticket, and echoes.
+async fn socket(State(tickets): State<Arc<Memory>>, ws: WsUpgrade) -> Result<Response, StatusCode> {
+    let by_key = ws.secret_subprotocol("bearer.").and_then(user_of);
+    let user = by_key.or_else(|| redeem(&*tickets, &ws)).ok_or(StatusCode::UNAUTHORIZED)?;
+    Ok(ws.on_upgrade(move |stream| async move {
+        if let Err(error) = greet(user, stream).await {
+            eprintln!("the socket of {user} ended: {error}");
+        }
+    }))
+}
+
+async fn greet(user: &str, stream: WsStream) -> tokio_tungstenite::tungstenite::Result<()> {
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    socket.send(format!("hello {user}").into()).await?;
+    while let Some(message) = socket.try_next().await? {
+        if message.is_text() || message.is_binary() {
+            socket.send(message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whose ticket it is, if it is good for this handshake. It is spent by being shown, good or not.
+fn redeem(tickets: &impl Tickets, ws: &WsUpgrade) -> Option<&'static str> {
+    let ticket = BASE64_URL_SAFE_NO_PAD.decode(ws.secret_subprotocol("ticket.")?).ok()?;
+    let grant = tickets.take(&ticket.try_into().ok()?)?;
+    // A client that names no origin is not the page that asked for it.
+    (grant.until > Instant::now() && ws.origin() == Some(&grant.origin)).then_some(grant.user)
+}
+
+/// How long a ticket is good: as long as a page needs to connect.
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// 128 bits from the system.
+type Ticket = [u8; 16];
+
+/// What a ticket is good for.
+struct Grant {
+    user: &'static str,
+    origin: Origin,
+    until: Instant,
+}
+
+struct Full;
+
+/// Where tickets are kept. With several servers it is a store that they share, whose `take` is one operation, as `GETDEL`
+/// is in Redis.
+trait Tickets {
+    fn put(&self, ticket: Ticket, grant: Grant) -> Result<(), Full>;
+
+    /// Takes a ticket out: of two that ask for the same, one gets it.
+    fn take(&self, ticket: &Ticket) -> Option<Grant>;
+}
+
+#[derive(Default)]
+struct Memory(Mutex<HashMap<Ticket, Grant>>);
+
+impl Tickets for Memory {
+    fn put(&self, ticket: Ticket, grant: Grant) -> Result<(), Full> {
+        const MOST: usize = 10_000;
+        let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tickets.len() >= MOST {
+            tickets.retain(|_, grant| grant.until > Instant::now());
+        }
+        if tickets.len() >= MOST {
+            return Err(Full);
+        }
+        tickets.insert(ticket, grant);
+        Ok(())
+    }
+
+    fn take(&self, ticket: &Ticket) -> Option<Grant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket)
+    }
+}
