@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Counts instructions and allocations, which do not depend on how busy the machine is; fails where a bar is missed.
+# Counts instructions and allocations, which do not depend on how busy the machine is, and churns and drains connections
+# by the thousand; fails where a bar is missed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,3 +10,4 @@ if ! command -v valgrind >/dev/null; then
 fi
 cargo bench --quiet --locked --no-default-features --bench decision
 cargo bench --quiet --locked --bench allocations
+cargo bench --quiet --locked --bench connections

@@ -12,6 +12,7 @@ for features in \
     "--no-default-features --features tracing" \
     "--no-default-features --features tower,tracing" \
     "--no-default-features --features http2" \
+    "--no-default-features --features metrics" \
     "" \
     --all-features; do
     echo "clippy ${features:-(default features)}"

@@ -1,5 +1,5 @@
-//! Run with `cargo run --example shutdown --features http2`, connect some clients to the address that it prints, and stop
-//! it by Ctrl-C or SIGTERM.
+//! Run with `cargo run --example shutdown`, connect some clients to the address that it prints, and stop it by Ctrl-C or
+//! SIGTERM. With `--features http2` it serves sockets over HTTP/2 too.
 //!
 //! It takes no more handshakes then, asks each client in its turn to leave, spread over five seconds, ends after ten
 //! those that have not, and exits. The first argument is another address to listen on.

@@ -46,7 +46,9 @@
 //! # Features
 //!
 //! - `axum` (default): extractors for `WsUpgrade` and `WsStream`, and `WsUpgrade::on_upgrade`.
-//! - `tracing` (default): one event for each handshake decided, and for whatever goes wrong after it.
+//! - `tracing` (default): one event for each handshake decided and for whatever goes wrong after it, and a span for each
+//!   connection.
+//! - `metrics`: handshakes, connections and bytes, counted by the `metrics` facade.
 //! - `http2`: handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
 //!   as `axum::serve` does with axum's own feature `http2`.
 //! - `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc`: that framing library on the stream.

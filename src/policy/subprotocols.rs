@@ -75,11 +75,11 @@ impl Subprotocols {
     /// socket if it offered subprotocols and none is answered. Tokens need an alphabet that subprotocols have: unpadded
     /// base64url does.
     ///
-    /// Such an offer is never selected, not by [`select_subprotocol`](crate::WsUpgrade::select_subprotocol) either, and
-    /// never echoed. It is taken out of the request's field before the service behind the layer runs, and neither logged
+    /// Such an offer is never selected, not by `WsUpgrade::select_subprotocol` either, and never echoed. It is taken out of the request's field before the service behind the layer runs, and neither logged
     /// nor shown by a `Debug` of this crate. The handler gets it by
-    /// [`WsUpgrade::secret_subprotocol`](crate::WsUpgrade::secret_subprotocol). Layers outside of this one see the field
-    /// as it was sent.
+    /// `WsUpgrade::secret_subprotocol`, and users of floor 1 by
+    /// [`ServerHandshake::secret_subprotocol`](crate::handshake::ServerHandshake::secret_subprotocol). Layers outside of
+    /// this one see the field as it was sent.
     ///
     /// ```
     /// use ws_handshake::Subprotocols;

@@ -183,7 +183,6 @@ async fn what_is_observed_can_be_scraped() {
     }
 }
 
-#[cfg(all(feature = "http2", unix))]
 #[tokio::test]
 async fn a_shutdown_takes_leave_of_everybody() {
     let mut example = run("shutdown", &["127.0.0.1:0"]).await;
