@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use http::request::Parts;
 
 use super::{
-    connections::{ConnectionPermit, Connections, Full},
+    connections::{handle::Connections, permit::ConnectionPermit, registry::Full},
     handoff::Handoff,
 };
 use crate::{handshake::RejectionKind, policy::Policy};

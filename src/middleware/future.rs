@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{
     config::Config,
-    connections::ConnectionPermit,
+    connections::permit::ConnectionPermit,
     handoff::{Acceptance, Continuation, Handoff, Way, spawn},
     observe,
     response::{EmptyBody, RejectionResponse, leave, refuse},

@@ -19,7 +19,10 @@ use http::{Extensions, HeaderMap, HeaderValue, Response};
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    connections::{ConnectionPermit, Connections, Membership},
+    connections::{
+        handle::Connections,
+        permit::{ConnectionPermit, Membership},
+    },
     observe,
     upgrade_error::UpgradeError,
 };

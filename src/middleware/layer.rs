@@ -6,7 +6,7 @@ use http::Response;
 use tower_layer::Layer;
 
 use super::{
-    config::Config, connections::Connections, observe, response::DefaultRejectionResponse, service::WsHandshake,
+    config::Config, connections::handle::Connections, observe, response::DefaultRejectionResponse, service::WsHandshake,
 };
 use crate::{
     handshake::Rejection,

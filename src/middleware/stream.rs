@@ -17,7 +17,10 @@ use sync_wrapper::SyncWrapper;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    connections::{Closing, ConnectionPermit, Half},
+    connections::{
+        permit::ConnectionPermit,
+        signal::{Closing, Half},
+    },
     handoff::Agreed,
     observe::{End, Life},
 };

@@ -3,16 +3,15 @@
 //! This part knows nothing of handshakes and layers: it counts permits, and signals to whoever holds one.
 
 mod drain;
-mod handle;
+pub(super) mod handle;
 mod key_limit;
-mod permit;
-mod registry;
-mod signal;
+pub(super) mod permit;
+pub(super) mod registry;
+pub(super) mod signal;
 
 pub use self::{
     drain::Drained, handle::Connections, key_limit::ConnectionKey, permit::ConnectionPermit, signal::Closing,
 };
-pub(super) use self::{permit::Membership, registry::Full, signal::Half};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use tokio::{
     time::{Instant, advance, timeout},
 };
 
-use super::*;
+use super::{registry::Full, *};
 
 fn parts() -> Parts {
     http::Request::new(()).into_parts().0

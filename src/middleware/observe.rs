@@ -7,12 +7,12 @@ mod life;
 #[cfg(feature = "metrics")]
 mod metered;
 #[cfg(not(feature = "metrics"))]
-#[path = "unmetered.rs"]
+#[path = "observe/unmetered.rs"]
 mod metered;
 #[cfg(feature = "tracing")]
 mod traced;
 #[cfg(not(feature = "tracing"))]
-#[path = "untraced.rs"]
+#[path = "observe/untraced.rs"]
 mod traced;
 
 use http::Request;
