@@ -6,7 +6,7 @@ use std::error::Error;
 
 use axum::{Router, routing::any};
 use fastwebsockets::{FragmentCollector, OpCode};
-use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use futures_util::{SinkExt, TryStreamExt};
 use tokio::net::TcpListener;
 use tokio_websockets::{Config, Limits};
 use ws_handshake::{AllowHost, PermessageDeflate, WsHandshakeLayer, WsStream};
@@ -68,12 +68,15 @@ async fn yawc(stream: WsStream) -> Ended {
     // By default it neither checks text for UTF-8 nor takes messages of more than 1 MiB.
     let options = Options::default().with_utf8().with_limits(64 << 20, 64 << 20);
     let mut socket = stream.into_yawc(options)?;
-    while let Some(frame) = socket.next().await {
-        if matches!(frame.opcode(), YawcOpCode::Text | YawcOpCode::Binary) {
-            socket.send(frame).await?;
+    loop {
+        // As a `Stream` it would end at an error without naming it.
+        match socket.next_frame().await {
+            Ok(frame) if matches!(frame.opcode(), YawcOpCode::Text | YawcOpCode::Binary) => socket.send(frame).await?,
+            Ok(_) => {}
+            Err(error) if error.is_closed() => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 fn ended(ended: Ended) {

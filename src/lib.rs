@@ -33,6 +33,9 @@
 //! }
 //! ```
 //!
+//! With the feature `tungstenite`, `stream.into_tungstenite(None)` does the same with a read buffer of 4 KiB instead of
+//! 128 KiB, and minds permessage-deflate.
+//!
 //! # Three floors
 //!
 //! - [`handshake`] and the policy ([`Policy`], [`AllowOrigin`], [`AllowHost`], [`Subprotocols`]): the RFCs and this

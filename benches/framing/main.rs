@@ -45,9 +45,10 @@ fn memory() {
     const IDLE: u32 = 1000;
     println!("resident memory of an idle connection, KiB ({IDLE} of them, after one message of 2 bytes)");
     let mut axum = None;
-    for name in ["axum"].into_iter().chain(LIBRARIES) {
+    for name in ["axum"].into_iter().chain(LIBRARIES).chain(["yawc-deflate", "yawc-deflate-pool"]) {
         let server = Server::start(name);
-        let connect = |count| (0..count).map(|_| server.connect().warm()).collect::<Vec<_>>();
+        let deflate = name.contains("deflate");
+        let connect = |count| (0..count).map(|_| server.connect(deflate).warm()).collect::<Vec<_>>();
         let warm = connect(20);
         let before = server.resident();
         let idle = connect(IDLE);
@@ -76,7 +77,7 @@ fn speed(load: &Load) {
         let mut turns = [Vec::new(), Vec::new()];
         for _ in 0..STARTS {
             let servers = [name, own].map(Server::start);
-            let mut connections = servers.each_ref().map(|server| server.connect().warm());
+            let mut connections = servers.each_ref().map(|server| server.connect(false).warm());
             for round in 0..ROUNDS {
                 // Whoever is first in one round is second in the next.
                 for turn in [round % 2, 1 - round % 2] {
@@ -133,13 +134,15 @@ impl Server {
         Self { process, address: address.trim().rsplit("//").next().unwrap().to_owned() }
     }
 
-    fn connect(&self) -> Connection {
+    /// Opens a socket, with an offer of permessage-deflate or without.
+    fn connect(&self, deflate: bool) -> Connection {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_nodelay(true).unwrap();
         let request = format!(
             "GET / HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            self.address
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+            self.address,
+            if deflate { "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" } else { "" }
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut head = Vec::new();
@@ -148,7 +151,8 @@ impl Server {
             stream.read_exact(&mut byte).unwrap();
             head.extend(byte);
         }
-        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 101") && head.contains("permessage-deflate") == deflate, "{head}");
         Connection { stream }
     }
 
@@ -176,9 +180,12 @@ impl Connection {
     /// Sends one message, and reads it.
     fn warm(mut self) -> Self {
         self.stream.write_all(b"\x82\x82\0\0\0\0hi").unwrap();
-        let mut echo = [0; 4];
+        let mut head = [0; 2];
+        self.stream.read_exact(&mut head).unwrap();
+        let mut echo = vec![0; head[1].into()];
         self.stream.read_exact(&mut echo).unwrap();
-        assert_eq!(&echo, b"\x82\x02hi");
+        // The first bit of the payload's kind says that it is compressed.
+        assert!(head[0] == 0xc2 || echo == b"hi", "{head:?} {echo:?}");
         self
     }
 

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_tungstenite::{accept_async_with_config, tungstenite::protocol::WebSocketConfig};
 use tokio_websockets::{Config, Limits, ServerBuilder};
 use ws_handshake::{PermessageDeflate, WsHandshakeLayer, WsStream};
-use yawc::{Options, frame::OpCode as YawcOpCode};
+use yawc::{DeflatePool, Options, frame::OpCode as YawcOpCode};
 
 // The loops are macros, so that each handler is one future as its users write it, and no call within it holds the socket
 // a second time.
@@ -85,7 +85,13 @@ async fn behind_the_layer(name: &str, listener: TcpListener) {
         "tungstenite" => app.route("/", any(async |stream| drop(tungstenite(stream).await))).layer(layer),
         "fastwebsockets" => app.route("/", any(async |stream| drop(fastwebsockets(stream).await))).layer(layer),
         "tokio-websockets" => app.route("/", any(async |stream| drop(tokio_websockets(stream).await))).layer(layer),
-        "yawc" => app.route("/", any(async |stream| drop(yawc(stream).await))).layer(with_deflate),
+        "yawc" | "yawc-deflate" => app.route("/", any(async |stream| drop(yawc(stream).await))).layer(with_deflate),
+        "yawc-deflate-pool" => {
+            let forgetful = PermessageDeflate::new().server_no_context_takeover(true).client_no_context_takeover(true);
+            let options = yawc_options().with_deflate_pool(DeflatePool::new(2));
+            let handler = async |stream: WsStream| drop(async { echo_yawc!(stream.into_yawc(options)?) }.await);
+            app.route("/", any(handler)).layer(layer.permessage_deflate(forgetful))
+        }
         _ => panic!("no server {name}"),
     };
     serve(listener, app).await;
@@ -104,7 +110,7 @@ async fn tokio_websockets(stream: WsStream) -> Ended {
 }
 
 async fn yawc(stream: WsStream) -> Ended {
-    echo_yawc!(stream.into_yawc(yawc_options())?)
+    echo_yawc!(stream.into_yawc(yawc_options().with_balanced_compression())?)
 }
 
 /// As each library's documentation has it: on a socket, or in axum.

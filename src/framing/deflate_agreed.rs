@@ -8,7 +8,8 @@ use crate::middleware::WsStream;
 /// read wrongly, and what it got would be garbage.
 ///
 /// Withdraw the extension before the handshake is accepted, by [`WsUpgrade::decline_deflate`](crate::WsUpgrade::decline_deflate),
-/// or frame the stream by a library that has it, as yawc does.
+/// or frame the stream by a library that has it, as yawc does. It is there with the features `fastwebsockets`,
+/// `tokio-websockets` and `tungstenite`, and is traced when it is made.
 #[derive(Debug)]
 pub struct DeflateAgreed(Box<WsStream>);
 
@@ -21,7 +22,7 @@ impl DeflateAgreed {
 
     /// The stream, if it did not agree on permessage-deflate.
     pub(super) fn unless_agreed(stream: WsStream) -> Result<WsStream, Self> {
-        if stream.deflate().is_none() { Ok(stream) } else { Err(Self(Box::new(stream))) }
+        stream.unless_deflate_agreed().map_err(|stream| Self(Box::new(stream)))
     }
 }
 

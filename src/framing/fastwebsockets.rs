@@ -8,8 +8,12 @@ use crate::middleware::WsStream;
 impl WsStream {
     /// Frames the stream by fastwebsockets, as the server.
     ///
-    /// Its knobs are on the [`WebSocket`] that it gives: it answers pings and closes by itself, takes messages of up to
-    /// 64 MiB, and gives fragments one by one unless a `FragmentCollector` is put around it.
+    /// Its knobs are on the [`WebSocket`] that it gives: it answers pings and closes by itself, takes frames of less than
+    /// 64 MiB, and gives them as they came, one by one, with the client's mask, so that none can be sent back as it is. A
+    /// `FragmentCollector` around it makes messages of them, and puts no bound on the size of one.
+    ///
+    /// Its `read_frame` may not be dropped before it has a frame, as a `select!` does: what it has read is lost. Read in a
+    /// loop of its own there, and pass frames on by a channel.
     ///
     /// ```
     /// use fastwebsockets::{FragmentCollector, OpCode};

@@ -7,25 +7,33 @@ use crate::middleware::WsStream;
 impl WsStream {
     /// Frames the stream by yawc, as the server, with permessage-deflate where it was agreed on.
     ///
-    /// The agreed windows and takeovers are taken from the handshake. Level, threshold and pool are those of `options`;
-    /// options without compression get yawc's defaults where the client may compress, for it will. Text is checked for
-    /// UTF-8, as RFC 6455 §8.1 asks, only with [`Options::with_utf8`]. A connection begins with 8 KiB to read and 8 KiB
-    /// to write, which [`Options::with_read_buffer_capacity`] and its like make smaller, and with two windows of up to
-    /// 32 KiB where it compresses.
+    /// Whether permessage-deflate is spoken, and with which windows and takeovers, is agreed on by the handshake alone:
+    /// nothing in `options` turns it on. What the client compresses is inflated then. A message that this server sends as one
+    /// frame is compressed only by options with compression, such as [`Options::with_balanced_compression`], whose level, threshold and pool
+    /// it is done by: leave that alone where a message may be of somebody else's making. yawc 0.5.0 cuts a compressed
+    /// message short where incompressible bytes of it look like the end of a block, which whoever wrote it can see to.
+    ///
+    /// Text is checked for UTF-8, as RFC 6455 §8.1 asks, only with [`Options::with_utf8`]. The `Stream` of a `WebSocket` ends
+    /// at an error without naming it; `next_frame` gives the error. A connection begins with 8 KiB to read and 8 KiB to
+    /// write, which [`Options::with_read_buffer_capacity`] and its like make smaller; with permessage-deflate it holds some
+    /// 300 KiB more, unless both ends forget their windows and the options have a pool
+    /// ([`Options::with_deflate_pool`]).
     ///
     /// ```
-    /// use futures_util::{SinkExt, StreamExt};
+    /// use futures_util::SinkExt;
     /// use ws_handshake::WsStream;
     /// use yawc::{Options, frame::OpCode};
     ///
     /// async fn echo(stream: WsStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     ///     let mut socket = stream.into_yawc(Options::default().with_utf8())?;
-    ///     while let Some(frame) = socket.next().await {
-    ///         if matches!(frame.opcode(), OpCode::Text | OpCode::Binary) {
-    ///             socket.send(frame).await?;
+    ///     loop {
+    ///         match socket.next_frame().await {
+    ///             Ok(frame) if matches!(frame.opcode(), OpCode::Text | OpCode::Binary) => socket.send(frame).await?,
+    ///             Ok(_) => {}
+    ///             Err(error) if error.is_closed() => return Ok(()),
+    ///             Err(error) => return Err(error.into()),
     ///         }
     ///     }
-    ///     Ok(())
     /// }
     /// ```
     ///
@@ -35,7 +43,8 @@ impl WsStream {
     pub fn into_yawc(self, options: Options) -> yawc::Result<WebSocket<Self>> {
         let extension = self.deflate().map(|params| params.to_string());
         let mut options = if extension.is_some() && options.compression.is_none() {
-            options.with_balanced_compression()
+            // The client will compress. RFC 7692 §6: whether to compress a message is up to its sender.
+            options.with_balanced_compression().with_compression_threshold(usize::MAX)
         } else {
             options
         };

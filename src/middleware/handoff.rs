@@ -249,7 +249,7 @@ impl Handoff {
             return inner.settle(verdict);
         }
         let shut = matches!(verdict, State::Shut(_));
-        let span = if shut { None } else { gate.way.as_mut().map(|way| way.seen.answered(&self.server)) };
+        let span = if shut { None } else { gate.way.as_mut().and_then(|way| way.seen.answered(&self.server)) };
         let before = mem::replace(&mut gate.state, verdict);
         let handler = gate.handler.take();
         // Wakers, IO and permits are foreign code: they are dropped once the lock is gone.

@@ -47,7 +47,7 @@ use crate::{
 ///   or over HTTP/2 where it is replaced by another 2xx, the handler may then read a stream whose client was told
 ///   something else.
 /// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
-///   inner one selects the subprotocol. Whoever takes the handshake between the two keeps it from the
+///   inner one selects the subprotocol and agrees to permessage-deflate, or does not. Whoever takes the handshake between the two keeps it from the
 ///   inner one, which then answers 500.
 ///
 /// # HTTP/2
@@ -63,8 +63,8 @@ use crate::{
 /// # Handlers that exist already
 ///
 /// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc work behind this layer as they are. It decides
-/// their handshake; they answer it, so that its subprotocols and its guard over the answer do not reach them. Over HTTP/2
-/// only axum's knows how to.
+/// their handshake; they answer it, so that its subprotocols, its permessage-deflate and its guard over the answer do not
+/// reach them. Over HTTP/2 only axum's knows how to.
 ///
 /// # Bounds
 ///

@@ -19,6 +19,8 @@ use http::Request;
 
 #[cfg(feature = "metrics")]
 pub use self::metered::describe_metrics;
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
+pub(super) use self::traced::deflate_not_known;
 pub(super) use self::{
     life::{Approved, End, Life},
     traced::{

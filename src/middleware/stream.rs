@@ -22,7 +22,7 @@ use super::{
         signal::{Closing, Half},
     },
     handoff::Agreed,
-    observe::{End, Life},
+    observe::{self, End, Life},
 };
 use crate::handshake::DeflateParams;
 
@@ -52,8 +52,13 @@ pub struct WsStream {
     is_write_vectored: bool,
     over_http1: bool,
     /// Boxed, for it stays empty on most streams, and framing libraries move a stream about.
-    agreed: Option<Box<Agreed>>,
+    rare: Option<Box<Rare>>,
     permit: Option<ConnectionPermit>,
+}
+
+#[derive(Default)]
+struct Rare {
+    agreed: Agreed,
     life: Life,
 }
 
@@ -62,14 +67,15 @@ impl WsStream {
         upgraded: Upgraded, over_http1: bool, agreed: Agreed, permit: Option<ConnectionPermit>, life: Life,
     ) -> Self {
         let is_write_vectored = upgraded.is_write_vectored();
-        let agreed = (!agreed.is_empty()).then(|| Box::new(agreed));
-        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, agreed, permit, life }
+        let is_rare = !agreed.is_empty() || life.is_observed();
+        let rare = is_rare.then(|| Box::new(Rare { agreed, life }));
+        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, rare, permit }
     }
 
     /// The subprotocol that was answered.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.agreed.as_ref()?.subprotocol()
+        self.rare.as_ref()?.agreed.subprotocol()
     }
 
     /// The parameters of permessage-deflate that were answered; `None` where it was not agreed on (RFC 7692).
@@ -77,7 +83,18 @@ impl WsStream {
     /// They are this stream's to honour: whoever frames it has to inflate, and may deflate, by these parameters.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.agreed.as_ref()?.deflate
+        self.rare.as_ref()?.agreed.deflate
+    }
+
+    /// The stream again as an error, and a word in the log, if it agreed on permessage-deflate: whoever offers it loses the
+    /// socket, and whoever tests without it does not.
+    #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
+    pub(crate) fn unless_deflate_agreed(self) -> Result<Self, Self> {
+        if self.deflate().is_none() {
+            return Ok(self);
+        }
+        observe::deflate_not_known();
+        Err(self)
     }
 
     /// Writes one buffer at a time, for a library that never has more: one buffer is dearer to write as a list of one.
@@ -99,12 +116,13 @@ impl WsStream {
         self.split().0
     }
 
-    fn split(mut self) -> (WsStreamParts, Life) {
-        self.life.ends(End::Taken);
-        let Agreed { subprotocol, deflate } = self.agreed.map(|agreed| *agreed).unwrap_or_default();
+    fn split(self) -> (WsStreamParts, Life) {
+        let Rare { agreed: Agreed { subprotocol, deflate }, mut life } =
+            self.rare.map(|rare| *rare).unwrap_or_default();
+        life.ends(End::Taken);
         let parts =
             WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate, permit: self.permit };
-        (parts, self.life)
+        (parts, life)
     }
 
     /// hyper's own upgraded connection, for libraries that ask for it. It counts among the
@@ -153,6 +171,13 @@ impl WsStream {
         Ok(Downcast { io, deflate, permit, read_buf, subprotocol })
     }
 
+    /// Tells whoever observes the connection.
+    fn life(&mut self, tell: impl FnOnce(&mut Life)) {
+        if let Some(rare) = &mut self.rare {
+            tell(&mut rare.life);
+        }
+    }
+
     fn is_ended(&self) -> bool {
         self.permit.as_ref().is_some_and(ConnectionPermit::is_ended)
     }
@@ -168,7 +193,7 @@ impl WsStream {
     }
 
     fn ended<T>(&mut self) -> Poll<io::Result<T>> {
-        self.life.ends(End::Drained);
+        self.life(|life| life.ends(End::Drained));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by a drain")))
     }
 }
@@ -176,17 +201,17 @@ impl WsStream {
 impl AsyncRead for WsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_ended() {
-            self.life.ends(End::Drained);
+            self.life(|life| life.ends(End::Drained));
             return Poll::Ready(Ok(()));
         }
         let before = buf.remaining();
         let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
         if read.is_pending() && self.poll_ended(cx, Half::Read) {
-            self.life.ends(End::Drained);
+            self.life(|life| life.ends(End::Drained));
             return Poll::Ready(Ok(()));
         }
         if before > 0 {
-            self.life.read(&read, before - buf.remaining());
+            self.life(|life| life.read(&read, before - buf.remaining()));
         }
         read
     }
@@ -200,7 +225,7 @@ impl AsyncWrite for WsStream {
         // Over HTTP/2 hyper takes a copy of the whole buffer, whatever the client's window.
         let length = if self.over_http1 { buf.len() } else { buf.len().min(MAX_FRAME) };
         let written = Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length]);
-        self.life.wrote(&written);
+        self.life(|life| life.wrote(&written));
         self.unless_ended(cx, written)
     }
 
@@ -222,7 +247,7 @@ impl AsyncWrite for WsStream {
                 return self.ended();
             }
             let written = Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs);
-            self.life.wrote(&written);
+            self.life(|life| life.wrote(&written));
             return self.unless_ended(cx, written);
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());

@@ -147,6 +147,17 @@ impl WsUpgrade {
     }
 
     /// Withdraws permessage-deflate, for a stream that is framed by a library without it.
+    ///
+    /// ```
+    /// use ws_handshake::{UpgradeError, WsUpgrade};
+    ///
+    /// async fn feed(mut ws: WsUpgrade) -> Result<(), UpgradeError> {
+    ///     ws.decline_deflate();
+    ///     let stream = ws.accept().await?;
+    ///     assert!(stream.deflate().is_none());
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn decline_deflate(&mut self) {
         self.acceptance.agreed.deflate = None;
     }

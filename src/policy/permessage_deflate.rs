@@ -38,15 +38,15 @@ impl PermessageDeflate {
         }
     }
 
-    /// Whether this server forgets its window after each message, which saves the memory of one between messages and
-    /// costs compression. The default is to do so only for clients that ask (RFC 7692 §7.1.1.1).
+    /// Whether this server forgets its window after each message, which costs compression and lets a framing library that
+    /// shares windows among its sockets save the memory of one between messages. The default is to do so only for clients that ask (RFC 7692 §7.1.1.1).
     pub fn server_no_context_takeover(mut self, forget: bool) -> Self {
         self.server_no_context_takeover = forget;
         self
     }
 
-    /// Whether clients are told to forget their window after each message, which saves this server the memory of one
-    /// between messages. The default is to leave it to them (RFC 7692 §7.1.1.2).
+    /// Whether clients are told to forget their window after each message, which lets a framing library that shares windows
+    /// among its sockets save the memory of one between messages. The default is to leave it to them (RFC 7692 §7.1.1.2).
     pub fn client_no_context_takeover(mut self, forget: bool) -> Self {
         self.client_no_context_takeover = forget;
         self
@@ -68,7 +68,7 @@ impl PermessageDeflate {
     /// The base-2 logarithm of the largest window, in bytes, that clients may compress with: 9 to 15. The default is 15,
     /// which is 32 KiB (RFC 7692 §7.1.2.2).
     ///
-    /// Below 15 it declines the offers of clients that cannot be told.
+    /// Below 15 it declines the offers of clients that cannot be told: those without `client_max_window_bits`.
     ///
     /// # Errors
     ///

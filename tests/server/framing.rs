@@ -1,5 +1,7 @@
 //! Each framing library on the stream, over each version of HTTP.
 
+use std::hash::{BuildHasher, RandomState};
+
 use axum::{Router, extract::State, response::Response, routing::any};
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
@@ -45,7 +47,11 @@ async fn tokio_websockets(stream: WsStream) -> Result<()> {
 
 async fn yawc(stream: WsStream) -> Result<()> {
     // A message of 1 MiB is above its default.
-    let mut socket = stream.into_yawc(Options::default().with_utf8().with_limits(4 << 20, 8 << 20))?;
+    echo_yawc(stream, Options::default().with_utf8().with_limits(4 << 20, 8 << 20)).await
+}
+
+async fn echo_yawc(stream: WsStream, options: Options) -> Result<()> {
+    let mut socket = stream.into_yawc(options)?;
     while let Some(frame) = socket.next().await {
         if matches!(frame.opcode(), YawcOpCode::Text | YawcOpCode::Binary) {
             socket.send(frame).await?;
@@ -155,9 +161,22 @@ fn offer(path: &str) -> Handshake {
 #[tokio::test]
 async fn what_is_agreed_on_is_inflated() {
     let deflate = PermessageDeflate::new().server_max_window_bits(10).unwrap().client_no_context_takeover(true);
-    let address = serve(app().layer(WsHandshakeLayer::new().permessage_deflate(deflate))).await;
+    let compresses = async |stream| drop(echo_yawc(stream, Options::default().with_balanced_compression()).await);
+    let app = app().route("/compresses", any(compresses));
+    let address = serve(app.layer(WsHandshakeLayer::new().permessage_deflate(deflate))).await;
     for over in Over::ALL {
-        let (mut client, head) = over.handshake(address, &offer("/yawc")).await;
+        // By default what the client compresses is inflated, and what is sent is not compressed: yawc would cut a message
+        // with these bytes at this place.
+        let (mut client, _) = over.handshake(address, &offer("/yawc")).await;
+        client.send(&frame(FIN | RSV1 | TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await;
+        assert_eq!(next(&mut client).await, (FIN | TEXT, b"Hello".to_vec()));
+        let noise = |n: u32| RandomState::new().hash_one(n).to_ne_bytes();
+        let mut planted: Vec<u8> = (0..1250).flat_map(noise).collect();
+        planted[2039..2043].copy_from_slice(b"\0\0\xff\xff");
+        client.send(&frame(FIN | BINARY, &planted)).await;
+        assert!(next(&mut client).await == (FIN | BINARY, planted), "{over:?}");
+
+        let (mut client, head) = over.handshake(address, &offer("/compresses")).await;
         head.accepts(*over, "an offer");
         let agreed = "permessage-deflate; client_no_context_takeover; server_max_window_bits=10";
         assert_eq!(head.get("sec-websocket-extensions"), Some(agreed));
@@ -167,9 +186,9 @@ async fn what_is_agreed_on_is_inflated() {
         let (opcode, hello) = next(&mut client).await;
         assert_eq!(opcode & !RSV1, FIN | TEXT);
         assert!(hello == b"Hello" || opcode & RSV1 != 0, "{over:?}: {hello:?}");
-        let (opcode, compressed) = next(&mut client).await;
+        let (opcode, deflated) = next(&mut client).await;
         assert_eq!(opcode, FIN | RSV1 | TEXT);
-        assert!(compressed.len() < 100, "{over:?}: {} bytes", compressed.len());
+        assert!(deflated.len() < 100, "{over:?}: {} bytes", deflated.len());
 
         // Nothing is still something to be sent.
         for _ in 0..2 {

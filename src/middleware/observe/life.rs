@@ -10,26 +10,30 @@ use super::{
 };
 use crate::handshake::ServerHandshake;
 
-/// An approved handshake that may become a connection.
+/// An approved handshake that may become a connection. Boxed, for it is carried about, and empty where nobody looks.
 #[derive(Debug)]
-pub(in super::super) struct Approved {
+pub(in super::super) struct Approved(Option<Box<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
     path: Path,
     span: Option<ConnectionSpan>,
 }
 
 impl Approved {
     pub(super) fn new(uri: &Uri) -> Self {
-        Self { path: Path::of(uri), span: None }
+        Self(Path::of(uri).map(|path| Box::new(Seen { path, span: None })))
     }
 
     /// Its answer is on the way: here begins the span of the connection.
-    pub(in super::super) fn answered(&mut self, server: &ServerHandshake) -> ConnectionSpan {
-        self.span.insert(ConnectionSpan::new(server, &self.path)).clone()
+    pub(in super::super) fn answered(&mut self, server: &ServerHandshake) -> Option<ConnectionSpan> {
+        let seen = self.0.as_mut()?;
+        Some(seen.span.insert(ConnectionSpan::new(server, &seen.path)).clone())
     }
 
     /// There is a stream.
     pub(in super::super) fn open(self, subprotocol: Option<&str>) -> Life {
-        let span = self.span.filter(|span| !span.is_disabled());
+        let span = self.0.and_then(|seen| seen.span).filter(|span| !span.is_disabled());
         if span.is_none() && Meter::IS_DISABLED {
             return Life(None);
         }
@@ -69,6 +73,7 @@ impl End {
 }
 
 /// A connection that lives for as long as this; empty where nobody looks.
+#[derive(Default)]
 pub(in super::super) struct Life(Option<Box<Observed>>);
 
 struct Observed {
@@ -81,6 +86,10 @@ struct Observed {
 }
 
 impl Life {
+    pub(in super::super) fn is_observed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What a read came to, with the number of bytes that it gave into a buffer that had room.
     pub(in super::super) fn read(&mut self, read: &Poll<io::Result<()>>, bytes: usize) {
         let Some(observed) = &mut self.0 else { return };

@@ -93,6 +93,14 @@ pub(in super::super) fn accepts_nothing(status: StatusCode, instead: StatusCode)
     );
 }
 
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
+pub(in super::super) fn deflate_not_known() {
+    tracing::warn!(target: TARGET,
+        "a stream that agreed on permessage-deflate is given to a framing library without it: take `permessage_deflate` off \
+         its route, or call `decline_deflate` before accepting"
+    );
+}
+
 pub(in super::super) fn upgrade_failed(error: UpgradeError) {
     tracing::warn!(target: TARGET, %error, "accepted handshake came to nothing");
 }
@@ -116,12 +124,12 @@ pub(in super::super) fn in_current_span<F: Future>(future: F) -> impl Future<Out
 
 /// The path of a request that may become a connection; kept only where somebody looks at the spans of connections.
 #[derive(Debug)]
-pub(in super::super) struct Path(Option<Box<str>>);
+pub(in super::super) struct Path(Box<str>);
 
 impl Path {
-    pub(super) fn of(uri: &Uri) -> Self {
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
         let looked_at = tracing::span_enabled!(target: TARGET, Level::INFO);
-        Self(looked_at.then(|| Escaped(uri.path()).to_string().into()))
+        looked_at.then(|| Self(Escaped(uri.path()).to_string().into()))
     }
 }
 
@@ -133,7 +141,7 @@ impl ConnectionSpan {
     /// It follows from the span of the request, which may end now.
     pub(super) fn new(server: &ServerHandshake, path: &Path) -> Self {
         let span = tracing::info_span!(target: TARGET, parent: None, "websocket",
-            path = path.0.as_deref(),
+            path = &*path.0,
             origin = server.origin().map(Origin::as_str),
             version = server.http_version(),
             subprotocol = Empty,

@@ -11,6 +11,8 @@ pub(in super::super) fn not_extracted(_: RejectionKind, _: Head<'_>) {}
 pub(in super::super) fn not_accepted(_: StatusCode) {}
 pub(in super::super) fn connect_not_routed() {}
 pub(in super::super) fn accepts_nothing(_: StatusCode, _: StatusCode) {}
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
+pub(in super::super) fn deflate_not_known() {}
 pub(in super::super) fn upgrade_failed(_: UpgradeError) {}
 pub(in super::super) fn returned(_: Option<StatusCode>) {}
 pub(in super::super) fn no_runtime() {}
@@ -23,8 +25,8 @@ pub(in super::super) fn in_current_span<F: Future>(future: F) -> F {
 pub(in super::super) struct Path;
 
 impl Path {
-    pub(super) fn of(_: &Uri) -> Self {
-        Self
+    pub(super) fn of(_: &Uri) -> Option<Self> {
+        None
     }
 }
 
