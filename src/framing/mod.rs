@@ -1,4 +1,4 @@
-//! The upgraded stream in the hands of a framing library: one file for each, each a feature named after its crate.
+//! The upgraded stream in the hands of a framing library: one file for each, each a feature.
 
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
 mod deflate_agreed;
