@@ -22,7 +22,7 @@ use super::{
         signal::{Closing, Half},
     },
     handoff::Agreed,
-    observe::{self, End, Life},
+    observe::{End, Life},
 };
 use crate::handshake::DeflateParams;
 
@@ -93,7 +93,7 @@ impl WsStream {
         if self.deflate().is_none() {
             return Ok(self);
         }
-        observe::deflate_not_known();
+        super::observe::deflate_not_known();
         Err(self)
     }
 
