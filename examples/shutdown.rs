@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 
 use axum::{Router, routing::any};
 use futures_util::{SinkExt, TryStreamExt};
-use tokio::{net::TcpListener, signal, sync::watch};
+use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -28,11 +28,17 @@ async fn main() -> io::Result<()> {
 
     // One signal for both: `axum::serve` does not end while a socket is open over HTTP/2, and it knows of none.
     let (stop, stopped) = watch::channel(false);
-    let serving = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone()));
+    let serving = async {
+        tokio::select! {
+            served = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone())) => served,
+            // Over HTTP/2 a client that takes no more of what was sent to it can hold its connection up for ever.
+            () = async { wait(stopped.clone()).await; sleep(OVER + DEADLINE).await } => Ok(()),
+        }
+    };
     let draining = async {
-        wait(stopped).await;
+        wait(stopped.clone()).await;
         println!("stopping, with {} connections", connections.len());
-        connections.drain(Duration::from_secs(5), Duration::from_secs(10)).await
+        connections.drain(OVER, DEADLINE).await
     };
     tokio::spawn(async move {
         asked_to_stop().await;
@@ -42,6 +48,9 @@ async fn main() -> io::Result<()> {
     println!("{} left, {} were ended", drained.left, drained.ended);
     served
 }
+
+const OVER: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Echoes, and takes its leave when it is asked to.
 async fn echo(stream: WsStream) {

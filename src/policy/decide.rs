@@ -91,7 +91,7 @@ impl Policy {
         self
     }
 
-    /// Decides a handshake whose request has the head `parts`.
+    /// Decides a handshake that was read from the head `parts`.
     ///
     /// The rules are checked in the order of [`RejectionKind`], and asynchronous predicates once all of them are kept.
     /// What comes back is ready at once, unless only an [`AllowOrigin::async_predicate`] can tell.

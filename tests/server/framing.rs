@@ -1,15 +1,21 @@
 //! Each framing library on the stream, over each version of HTTP.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use axum::{Router, extract::State, response::Response, routing::any};
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use tokio::time::timeout;
 use tokio_websockets::{Config, Limits};
-use ws_handshake::{DeflateAgreed, PermessageDeflate, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade};
+use ws_handshake::{
+    Connections, DeflateAgreed, PermessageDeflate, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade,
+};
 use yawc::{Options, frame::OpCode as YawcOpCode};
 
-use crate::support::{Client, Handshake, Over, Report, events, serve};
+use crate::support::{Client, Handshake, Over, Report, SOON, events, serve};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -255,5 +261,27 @@ async fn a_handler_withdraws_the_extension() {
         }
         client.send(&frame(FIN | TEXT, b"plain")).await;
         assert_eq!(message(&mut client).await, (TEXT, b"plain".to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_drain_ends_what_each_has_taken() {
+    for over in Over::ALL {
+        let connections = Connections::new();
+        let address = serve(app().layer(WsHandshakeLayer::new().connections(connections.clone()))).await;
+        let mut clients = Vec::new();
+        for path in PATHS {
+            let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+            head.accepts(*over, path);
+            client.send(&frame(FIN | TEXT, b"hello")).await;
+            assert_eq!(message(&mut client).await, (TEXT, b"hello".to_vec()), "{over:?} {path}");
+            clients.push(client);
+        }
+        let drained = connections.drain(Duration::ZERO, Duration::from_millis(100)).await;
+        assert_eq!((drained.left, drained.ended), (0, PATHS.len()), "{over:?}");
+        for client in &mut clients {
+            client.rest().await;
+        }
+        timeout(SOON, connections.wait()).await.expect("all have gone");
     }
 }

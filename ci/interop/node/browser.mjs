@@ -14,6 +14,7 @@ const ALLOWS_OTHER = need("ALLOWS_OTHER");
 const SAME_URL = need("SAME_URL");
 const CHAT = need("CHAT");
 const FRAMING = need("FRAMING");
+const TOKEN = need("TOKEN");
 const TLS = need("TLS");
 const TLS_CHAT = need("TLS_CHAT");
 const TLS_ALLOWS_OTHER = need("TLS_ALLOWS_OTHER");
@@ -164,6 +165,22 @@ test("two tabs of the example chat hear each other, and a name is nobody else's"
       await heard(ada, "ben left");
     }),
   ));
+
+test("a page trades its key for a ticket, or shows it, in a subprotocol that is not answered", () =>
+  on(`http://${TOKEN}/`, async (page) => {
+    const said = async (button, ...lines) => {
+      await page.evaluate(() => document.getElementById("log").replaceChildren());
+      await page.click(`button[value=${button}]`);
+      for (const line of lines) await page.locator("#log", { hasText: line }).waitFor();
+      const [url] = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name).slice(-1));
+      assert.ok(url === undefined || !url.includes("?"), url);
+    };
+    await said("ticket", "open, by v1.chat", "hello alice");
+    await said("bearer", "open, by v1.chat", "hello alice");
+    await page.fill("#key", "bm9ib2R5");
+    await said("ticket", "no ticket: 401");
+    await said("bearer", "closed: 1006");
+  }));
 
 test("a page agrees on permessage-deflate with the route of yawc alone", () =>
   // The example framing has no page, and admits those of its own origin alone: its refusal is one.

@@ -25,7 +25,8 @@ impl Connections {
     /// its clients back within a second. A stream that is ended gives end of file to be read and fails to be written.
     ///
     /// The future resolves once all connections have gone, at the latest at `deadline`. Dropped before, it signals no
-    /// more; handshakes stay refused. Within axum, start it by the signal that starts the graceful shutdown of the server,
+    /// more; handshakes stay refused. Over HTTP/2 the server can be held up beyond the deadline by a client that takes no
+    /// more of what was sent to it: bound the server's own end too, as the example `shutdown` does. Within axum, start it by the signal that starts the graceful shutdown of the server,
     /// and join the two, for over HTTP/2 `serve` does not end while a socket is open:
     ///
     /// ```no_run

@@ -17,6 +17,8 @@ use crate::handshake::RejectionKind;
 /// | `websocket.server.connection.duration` | histogram | seconds | `end` (as the span has it) |
 /// | `websocket.server.io` | counter | bytes of the stream, frames and all | `network.io.direction` (`receive`, `transmit`) |
 ///
+/// Where layers stand one inside the other, each counts what it decides; a connection is counted once.
+///
 /// The labels with a dot are attributes of the semantic conventions of `OpenTelemetry`, which have no metrics for
 /// `WebSocket` connections.
 ///
