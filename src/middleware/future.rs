@@ -103,8 +103,9 @@ where
         let seen = observe::approved(&server, &request);
         let subprotocols = config.policy.known_subprotocols().cloned();
         let timeout = config.handoff_timeout;
-        let way = Way { on_upgrade, permit, seen };
-        let (handoff, nested) = match Handoff::offer(server, subprotocols, timeout, way, request.extensions_mut()) {
+        let way = Way { on_upgrade, permit };
+        let (handoff, nested) = match Handoff::offer(server, subprotocols, timeout, seen, way, request.extensions_mut())
+        {
             Ok(offered) => offered,
             Err(kind) => {
                 observe::not_extracted(kind, Head::from(&request));

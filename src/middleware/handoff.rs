@@ -37,6 +37,7 @@ pub(super) struct Handoff {
     pub(super) server: ServerHandshake,
     pub(super) subprotocols: Option<Subprotocols>,
     pub(super) timeout: Duration,
+    pub(super) seen: observe::Approved,
     gate: Mutex<Gate>,
 }
 
@@ -58,7 +59,6 @@ struct Gate {
 pub(super) struct Way {
     pub(super) on_upgrade: OnUpgrade,
     pub(super) permit: Option<ConnectionPermit>,
-    pub(super) seen: observe::Approved,
 }
 
 enum State {
@@ -119,15 +119,15 @@ impl Handoff {
     /// The second value says whether there was one. If that has been handed out before, nobody could open this gate: the
     /// handshake is extracted a second time.
     pub(super) fn offer(
-        mut server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, way: Way,
-        extensions: &mut Extensions,
+        mut server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, seen: observe::Approved,
+        way: Way, extensions: &mut Extensions,
     ) -> Result<(Arc<Self>, bool), RejectionKind> {
         let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0));
         if let Some(outer) = &outer {
             server.follow(&outer.server);
         }
         let gate = Gate { state: State::Open, way: Some(way), taken: false, layer: None, handler: None };
-        let handoff = Arc::new(Self { server, subprotocols, timeout, gate: Mutex::new(gate) });
+        let handoff = Arc::new(Self { server, subprotocols, timeout, seen, gate: Mutex::new(gate) });
         if let Some(outer) = &outer {
             let mut gate = outer.lock();
             if !gate.take() {
@@ -249,12 +249,12 @@ impl Handoff {
             return inner.settle(verdict);
         }
         let shut = matches!(verdict, State::Shut(_));
-        let span = if shut { None } else { gate.way.as_mut().and_then(|way| way.seen.answered(&self.server)) };
         let before = mem::replace(&mut gate.state, verdict);
         let handler = gate.handler.take();
         // Wakers, IO and permits are foreign code: they are dropped once the lock is gone.
         let _dropped = (gate.layer.take(), if shut { gate.way.take() } else { None });
         drop(gate);
+        let span = if shut { None } else { self.seen.answered(&self.server) };
         if let Some(handler) = handler {
             handler.wake();
         }

@@ -246,9 +246,9 @@ impl WsUpgrade {
 
 /// Waits for hyper to give the connection away, now that the answer is on its way to it.
 async fn take_over(way: Way, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
-    let Way { on_upgrade, permit, seen } = way;
+    let Way { on_upgrade, permit } = way;
     let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
-    let life = seen.open(agreed.subprotocol());
+    let life = handoff.seen.open(&handoff.server, agreed.subprotocol());
     Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed, permit, life))
 }
 

@@ -1,6 +1,6 @@
 //! What is seen of a connection from its acceptance to its end.
 
-use std::{fmt, io, task::Poll, time::Instant};
+use std::{fmt, io, sync::OnceLock, task::Poll, time::Instant};
 
 use http::Uri;
 
@@ -17,23 +17,23 @@ pub(in super::super) struct Approved(Option<Box<Seen>>);
 #[derive(Debug)]
 struct Seen {
     path: Path,
-    span: Option<ConnectionSpan>,
+    span: OnceLock<ConnectionSpan>,
 }
 
 impl Approved {
     pub(super) fn new(uri: &Uri) -> Self {
-        Self(Path::of(uri).map(|path| Box::new(Seen { path, span: None })))
+        Self(Path::of(uri).map(|path| Box::new(Seen { path, span: OnceLock::new() })))
     }
 
     /// Its answer is on the way: here begins the span of the connection.
-    pub(in super::super) fn answered(&mut self, server: &ServerHandshake) -> Option<ConnectionSpan> {
-        let seen = self.0.as_mut()?;
-        Some(seen.span.insert(ConnectionSpan::new(server, &seen.path)).clone())
+    pub(in super::super) fn answered(&self, server: &ServerHandshake) -> Option<ConnectionSpan> {
+        let seen = self.0.as_ref()?;
+        Some(seen.span.get_or_init(|| ConnectionSpan::new(server, &seen.path)).clone())
     }
 
     /// There is a stream.
-    pub(in super::super) fn open(self, subprotocol: Option<&str>) -> Life {
-        let span = self.0.and_then(|seen| seen.span).filter(|span| !span.is_disabled());
+    pub(in super::super) fn open(&self, server: &ServerHandshake, subprotocol: Option<&str>) -> Life {
+        let span = self.answered(server).filter(|span| !span.is_disabled());
         if span.is_none() && Meter::IS_DISABLED {
             return Life(None);
         }
