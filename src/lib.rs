@@ -65,6 +65,8 @@
 //! a host name longer than 254 is malformed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
@@ -73,7 +75,13 @@ pub mod handshake;
 #[cfg(feature = "tower")]
 mod middleware;
 mod policy;
+#[cfg(feature = "testing")]
+pub mod testing;
 
+#[cfg(all(feature = "client", feature = "http2"))]
+pub use self::client::connect_http2;
+#[cfg(feature = "client")]
+pub use self::client::{ClientError, ClientErrorKind, WsRequest};
 #[cfg(feature = "axum")]
 pub use self::extract::WsStreamRejection;
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]

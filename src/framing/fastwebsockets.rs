@@ -3,10 +3,10 @@
 use fastwebsockets::{Role, WebSocket};
 
 use super::deflate_agreed::DeflateAgreed;
-use crate::middleware::WsStream;
+use crate::middleware::{Side, WsStream};
 
 impl WsStream {
-    /// Frames the stream by fastwebsockets, as the server.
+    /// Frames the stream by fastwebsockets, in the role of its end.
     ///
     /// Its knobs are on the [`WebSocket`] that it gives: it answers pings and closes by itself, takes frames of less than
     /// 64 MiB, and gives them as they came, one by one, with the client's mask, so that none can be sent back as it is. A
@@ -36,6 +36,11 @@ impl WsStream {
     ///
     /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: fastwebsockets does not have it.
     pub fn into_fastwebsockets(self) -> Result<WebSocket<Self>, DeflateAgreed> {
-        Ok(WebSocket::after_handshake(DeflateAgreed::unless_agreed(self)?, Role::Server))
+        let stream = DeflateAgreed::unless_agreed(self)?;
+        let role = match stream.side() {
+            Side::Server => Role::Server,
+            Side::Client => Role::Client,
+        };
+        Ok(WebSocket::after_handshake(stream, role))
     }
 }

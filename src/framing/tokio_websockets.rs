@@ -1,18 +1,22 @@
 //! tokio-websockets.
 
+#[cfg(feature = "client")]
+use tokio_websockets::ClientBuilder;
 use tokio_websockets::{Config, Limits, ServerBuilder, WebSocketStream};
 
 use super::deflate_agreed::DeflateAgreed;
+#[cfg(feature = "client")]
+use crate::middleware::Side;
 use crate::middleware::WsStream;
 
 impl WsStream {
-    /// Frames the stream by tokio-websockets, as the server.
+    /// Frames the stream by tokio-websockets, in the role of its end.
     ///
     /// By default it takes messages of up to 64 MiB, writes frames of 4 MiB, and flushes once 8 KiB wait.
     ///
     /// ```
     /// use futures_util::{SinkExt, TryStreamExt};
-    /// use tokio_websockets::{Config, Limits};
+    /// use tokio_websockets::{ClientBuilder, Config, Limits};
     /// use ws_handshake::WsStream;
     ///
     /// async fn echo(stream: WsStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -31,6 +35,20 @@ impl WsStream {
     /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: tokio-websockets does not have it.
     pub fn into_tokio_websockets(self, config: Config, limits: Limits) -> Result<WebSocketStream<Self>, DeflateAgreed> {
         let stream = DeflateAgreed::unless_agreed(self)?;
-        Ok(ServerBuilder::new().config(config).limits(limits).serve(stream))
+        Ok(frame(stream, config, limits))
     }
+}
+
+#[cfg(feature = "client")]
+fn frame(stream: WsStream, config: Config, limits: Limits) -> WebSocketStream<WsStream> {
+    match stream.side() {
+        Side::Server => ServerBuilder::new().config(config).limits(limits).serve(stream),
+        Side::Client => ClientBuilder::new().config(config).limits(limits).take_over(stream),
+    }
+}
+
+/// tokio-websockets has no client then, and this crate none either.
+#[cfg(not(feature = "client"))]
+fn frame(stream: WsStream, config: Config, limits: Limits) -> WebSocketStream<WsStream> {
+    ServerBuilder::new().config(config).limits(limits).serve(stream)
 }

@@ -6,10 +6,10 @@ use tokio_tungstenite::{
 };
 
 use super::deflate_agreed::DeflateAgreed;
-use crate::middleware::WsStream;
+use crate::middleware::{Side, WsStream};
 
 impl WsStream {
-    /// Frames the stream by tokio-tungstenite, as the server.
+    /// Frames the stream by tokio-tungstenite, in the role of its end.
     ///
     /// `None` is tungstenite's own configuration but for a read buffer of 4 KiB instead of 128 KiB, which each connection
     /// would hold for as long as it lives. Raise it where messages of many KiB are the rule: a message of a MiB is read
@@ -33,12 +33,19 @@ impl WsStream {
     /// # Errors
     ///
     /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: tungstenite does not have it.
-    pub async fn into_tungstenite(
+    pub fn into_tungstenite(
         self, config: Option<WebSocketConfig>,
-    ) -> Result<WebSocketStream<Self>, DeflateAgreed> {
-        let stream = DeflateAgreed::unless_agreed(self)?;
-        let config = config.unwrap_or_else(|| WebSocketConfig::default().read_buffer_size(READ_BUFFER));
-        Ok(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await)
+    ) -> impl Future<Output = Result<WebSocketStream<Self>, DeflateAgreed>> + Send {
+        // Boxed, for a handler's future has room for this one beside the socket, for as long as the socket lives.
+        Box::pin(async move {
+            let stream = DeflateAgreed::unless_agreed(self)?;
+            let role = match stream.side() {
+                Side::Server => Role::Server,
+                Side::Client => Role::Client,
+            };
+            let config = config.unwrap_or_else(|| WebSocketConfig::default().read_buffer_size(READ_BUFFER));
+            Ok(WebSocketStream::from_raw_socket(stream, role, Some(config)).await)
+        })
     }
 }
 

@@ -82,45 +82,107 @@ impl DeflateOffer {
     /// RFC 7692 §7: an offer with a parameter that is unknown, repeated or has an invalid value is declined, and the
     /// next one is looked at.
     pub(crate) fn first<T>(headers: &HeaderMap, accept: impl Fn(Self) -> Option<T>) -> Option<T> {
-        headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().find_map(|line| {
-            let mut cursor = Cursor::new(line.as_bytes());
-            loop {
-                cursor.skip_empty_elements();
-                let name = cursor.token()?;
-                let offer = Self::read(&mut cursor);
-                if let Some(accepted) = offer.filter(|_| name == NAME.as_bytes()).and_then(&accept) {
-                    return Some(accepted);
-                }
-            }
-        })
+        Self::all(headers).find_map(accept)
     }
 
-    /// Reads the parameters behind the name, all of them, and gives an offer if all are valid.
-    fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
+    /// The valid offers, in the client's order.
+    fn all(headers: &HeaderMap) -> impl Iterator<Item = Self> {
+        elements(headers, false).filter_map(|(name, offer)| offer.filter(|_| name == NAME.as_bytes()))
+    }
+
+    /// Reads the parameters behind the name, all of them, and gives an offer, or an `answer`, if all are valid.
+    fn read(cursor: &mut Cursor<'_>, answer: bool) -> Option<Self> {
         let mut offer = Self::default();
         let mut valid = true;
         while cursor.take(b';') {
             let name = cursor.token();
             let value = if cursor.take(b'=') { Some(cursor.value()) } else { None };
-            valid &= name.is_some_and(|name| offer.add(name, value));
+            valid &= name.is_some_and(|name| offer.add(name, value, answer));
         }
         valid.then_some(offer)
     }
 
-    /// Takes a parameter in; `false` if it is not one of an offer, or one that the offer has already had (RFC 7692 §7.1).
-    fn add(&mut self, name: &[u8], value: Option<&[u8]>) -> bool {
+    /// Takes a parameter in; `false` if it is not one of an offer, or of an `answer`, or has been there already (RFC 7692
+    /// §7.1).
+    fn add(&mut self, name: &[u8], value: Option<&[u8]>, answer: bool) -> bool {
         let bits = value.map(window_bits);
         match (str::from_utf8(name), bits) {
             // RFC 7692 §7.1.1: these have no value.
             (Ok(SERVER_NO_CONTEXT_TAKEOVER), None) => !mem::replace(&mut self.server_no_context_takeover, true),
             (Ok(CLIENT_NO_CONTEXT_TAKEOVER), None) => !mem::replace(&mut self.client_no_context_takeover, true),
-            // RFC 7692 §7.1.2.1: this has one always, §7.1.2.2: and this may have one.
+            // RFC 7692 §7.1.2.1: this has one always, §7.1.2.2: and this may have one in an offer, and has in an answer.
             (Ok(SERVER_MAX_WINDOW_BITS), Some(Some(bits))) => self.server_max_window_bits.replace(bits).is_none(),
-            (Ok(CLIENT_MAX_WINDOW_BITS), None) => self.client_max_window_bits.replace(MAX_WINDOW_BITS).is_none(),
+            (Ok(CLIENT_MAX_WINDOW_BITS), None) if !answer => {
+                self.client_max_window_bits.replace(MAX_WINDOW_BITS).is_none()
+            }
             (Ok(CLIENT_MAX_WINDOW_BITS), Some(Some(bits))) => self.client_max_window_bits.replace(bits).is_none(),
             _ => false,
         }
     }
+
+    /// What holds if this offer is answered by `answer`; `None` if that goes beyond it (RFC 7692 §7.1).
+    #[cfg(any(feature = "tower", test))]
+    fn agree(self, answer: Self) -> Option<DeflateParams> {
+        // RFC 7692 §7.1.1.1, §7.1.2.1: what the client demands of the server has to be answered, and may be exceeded.
+        let keeps_window = self.server_no_context_takeover && !answer.server_no_context_takeover;
+        let too_large = |most| answer.server_max_window_bits.is_none_or(|bits| bits > most);
+        // RFC 7692 §7.1.2.2: the client is told of its own window only where it offers to be, and never to use more.
+        let told = answer
+            .client_max_window_bits
+            .is_some_and(|bits| self.client_max_window_bits.is_none_or(|most| bits > most));
+        if keeps_window || self.server_max_window_bits.is_some_and(too_large) || told {
+            return None;
+        }
+        // RFC 7692 §7.1.1.2, §7.1.2.2: what the client offers of its own it keeps, said in the answer or not.
+        let own = self.client_max_window_bits.filter(|bits| *bits < MAX_WINDOW_BITS);
+        Some(DeflateParams {
+            server_no_context_takeover: answer.server_no_context_takeover,
+            client_no_context_takeover: answer.client_no_context_takeover || self.client_no_context_takeover,
+            server_max_window_bits: answer.server_max_window_bits,
+            client_max_window_bits: answer.client_max_window_bits.or(own),
+        })
+    }
+}
+
+/// The extensions of a field, all of its lines, with their parameters where these are such of permessage-deflate. It ends
+/// at the first that is malformed.
+fn elements(headers: &HeaderMap, answer: bool) -> impl Iterator<Item = (&[u8], Option<DeflateOffer>)> {
+    headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().flat_map(move |line| {
+        let mut cursor = Cursor::new(line.as_bytes());
+        std::iter::from_fn(move || {
+            cursor.skip_empty_elements();
+            Some((cursor.token()?, DeflateOffer::read(&mut cursor, answer)))
+        })
+    })
+}
+
+/// An answer agrees to an extension that was not offered, or beyond what was offered, or is malformed.
+#[cfg(any(feature = "tower", test))]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BeyondOffer;
+
+/// What the fields of an answer agree on, given those of the request: the parameters of permessage-deflate, if it is
+/// among the extensions. Both have to be well formed.
+///
+/// RFC 6455 §4.1: an answer with "an extension that was not present in the client's handshake" fails the connection.
+#[cfg(any(feature = "tower", test))]
+pub(super) fn agreed(offered: &HeaderMap, answered: &HeaderMap) -> Result<Option<DeflateParams>, BeyondOffer> {
+    let mut agreed = None;
+    for (name, answer) in elements(answered, true) {
+        if !elements(offered, false).any(|(offer, _)| offer == name) {
+            return Err(BeyondOffer);
+        }
+        if name != NAME.as_bytes() {
+            continue;
+        }
+        let answer = answer.ok_or(BeyondOffer)?;
+        let params = DeflateOffer::first(offered, |offer| offer.agree(answer)).ok_or(BeyondOffer)?;
+        // Two of them would each want the same bit of a frame.
+        if agreed.replace(params).is_some() {
+            return Err(BeyondOffer);
+        }
+    }
+    Ok(agreed)
 }
 
 /// RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".

@@ -1,7 +1,11 @@
-//! What the client offers in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
+//! What is offered and answered in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
 use http::HeaderValue;
+#[cfg(any(feature = "tower", test))]
+use http::{HeaderMap, header::SEC_WEBSOCKET_EXTENSIONS};
 
+#[cfg(any(feature = "tower", test))]
+use super::deflate::{self, BeyondOffer, DeflateParams};
 use super::{grammar::Cursor, rejection::RejectionKind};
 
 /// Checks that the field, all of its lines, is a list of extensions with their parameters.
@@ -26,6 +30,19 @@ pub(super) fn check(field: &HeaderValue) -> Result<(), RejectionKind> {
     }
     // RFC 9110 §5.6.1.2: for `1#element`, "at least one non-empty element is required".
     if count == 0 { Err(RejectionKind::ExtensionInvalid) } else { Ok(()) }
+}
+
+/// What an answer agrees on, given the request: the parameters of permessage-deflate, if it is among the extensions.
+///
+/// RFC 6455 §9.1: the answer names extensions of those offered, and its field has the same grammar.
+#[cfg(any(feature = "tower", test))]
+pub(crate) fn agreed(offered: &HeaderMap, answered: &HeaderMap) -> Result<Option<DeflateParams>, BeyondOffer> {
+    let well_formed =
+        |headers: &HeaderMap| headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().all(|line| check(line).is_ok());
+    if !well_formed(offered) || !well_formed(answered) {
+        return Err(BeyondOffer);
+    }
+    deflate::agreed(offered, answered)
 }
 
 /// `extension-token *( ";" extension-param )`, where a parameter is `token [ "=" (token | quoted-string) ]`.
@@ -66,6 +83,54 @@ mod tests {
             assert_eq!(read(field), Ok(()), "{name}");
         }
         assert_eq!(read(&["a"; 32].join(",")), Ok(()));
+    }
+
+    /// The name, the lines of an offer, the lines of an answer, and the parameters agreed on.
+    type Row =
+        (&'static str, &'static [&'static str], &'static [&'static str], Result<Option<&'static str>, BeyondOffer>);
+
+    #[test]
+    fn answers_stay_within_the_offers() {
+        let fields = |lines: &[&str]| -> HeaderMap {
+            lines.iter().map(|line| (SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap())).collect()
+        };
+        let (pmd, bare) = ("permessage-deflate", &["permessage-deflate; client_max_window_bits"][..]);
+        #[rustfmt::skip]
+        let rows: &[Row] = &[
+            ("nothing for nothing", &[], &[], Ok(None)),
+            ("nothing for an offer", bare, &[], Ok(None)),
+            ("as offered", bare, &[pmd], Ok(Some(""))),
+            ("of several, one", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c"], Ok(None)),
+            ("of several, two lines", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c", pmd], Ok(Some(""))),
+            ("not offered", &[], &[pmd], Err(BeyondOffer)),
+            ("another than offered", bare, &["x-a"], Err(BeyondOffer)),
+            ("twice", &["permessage-deflate, permessage-deflate"], &["permessage-deflate, permessage-deflate"], Err(BeyondOffer)),
+            ("malformed", bare, &["permessage-deflate;"], Err(BeyondOffer)),
+            ("empty", bare, &[""], Err(BeyondOffer)),
+            ("an unknown parameter", bare, &["permessage-deflate; x=1"], Err(BeyondOffer)),
+            ("a repeated parameter", bare, &["permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"], Err(BeyondOffer)),
+            ("takeovers that nobody asked for", &[pmd], &["permessage-deflate; server_no_context_takeover; client_no_context_takeover"],
+                Ok(Some("; server_no_context_takeover; client_no_context_takeover"))),
+            ("a server's window that nobody asked for", &[pmd], &["permessage-deflate; server_max_window_bits=9"], Ok(Some("; server_max_window_bits=9"))),
+            ("a server's window as asked for", &["permessage-deflate; server_max_window_bits=10"], &["permessage-deflate; server_max_window_bits=10"], Ok(Some("; server_max_window_bits=10"))),
+            ("a server's window larger than asked for", &["permessage-deflate; server_max_window_bits=10"], &["permessage-deflate; server_max_window_bits=11"], Err(BeyondOffer)),
+            ("a demand for a server's window unanswered", &["permessage-deflate; server_max_window_bits=10"], &[pmd], Err(BeyondOffer)),
+            ("a demand for a server's takeover unanswered", &["permessage-deflate; server_no_context_takeover"], &[pmd], Err(BeyondOffer)),
+            ("a client that is told its window", bare, &["permessage-deflate; client_max_window_bits=12"], Ok(Some("; client_max_window_bits=12"))),
+            ("a client that is told no number", bare, &["permessage-deflate; client_max_window_bits"], Err(BeyondOffer)),
+            ("a client that cannot be told", &[pmd], &["permessage-deflate; client_max_window_bits=12"], Err(BeyondOffer)),
+            ("a client told more than it offers", &["permessage-deflate; client_max_window_bits=10"], &["permessage-deflate; client_max_window_bits=11"], Err(BeyondOffer)),
+            ("a client's own hints hold unanswered", &["permessage-deflate; client_no_context_takeover; client_max_window_bits=10"], &[pmd],
+                Ok(Some("; client_no_context_takeover; client_max_window_bits=10"))),
+            ("the second offer", &["permessage-deflate; server_max_window_bits=9, permessage-deflate"], &[pmd], Ok(Some(""))),
+        ];
+        for (name, offered, answered, expected) in rows {
+            let agreed =
+                agreed(&fields(offered), &fields(answered)).map(|params| params.map(|params| params.to_string()));
+            let agreed =
+                agreed.as_ref().map(|params| params.as_deref().map(|params| params.strip_prefix(pmd).unwrap()));
+            assert_eq!(agreed, expected.as_ref().copied(), "{name}");
+        }
     }
 
     #[test]

@@ -44,6 +44,15 @@ impl Key {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// The key of a client, of 16 bytes that have to be random (RFC 6455 §4.1).
+    #[cfg(feature = "client")]
+    pub(crate) fn from_nonce(nonce: [u8; 16]) -> Self {
+        let mut key = [0; ENCODED];
+        // It fits: 16 bytes are 24 characters.
+        let _ = STANDARD.encode_slice(nonce, &mut key);
+        Self(key)
+    }
+
     pub(super) fn from_bytes(text: &[u8]) -> Option<Self> {
         // RFC 6455 §4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in length".
         let key = Self(text.try_into().ok()?);

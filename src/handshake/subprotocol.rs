@@ -67,6 +67,12 @@ impl OfferedSubprotocols {
     }
 }
 
+/// The names on one line of the field, up to its first fault.
+#[cfg(feature = "client")]
+pub(crate) fn names(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    Tokens::new(line.as_bytes())
+}
+
 /// How many subprotocols are read before a client is refused.
 const MAX_OFFERS: usize = 32;
 

@@ -386,4 +386,4 @@ impl std::fmt::Debug for State {
 }
 
 /// Fields of the answer that are the handshake's own, beside every `Sec-WebSocket-*`.
-const RESERVED: [&str; 4] = ["connection", "upgrade", "content-length", "transfer-encoding"];
+pub(crate) const RESERVED: [&str; 4] = ["connection", "upgrade", "content-length", "transfer-encoding"];

@@ -13,8 +13,12 @@ mod stream;
 mod upgrade;
 mod upgrade_error;
 
+#[cfg(feature = "client")]
+pub(crate) use self::handoff::RESERVED;
 #[cfg(feature = "metrics")]
 pub use self::observe::describe_metrics;
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
+pub(crate) use self::stream::Side;
 pub use self::{
     connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained},
     future::ResponseFuture,

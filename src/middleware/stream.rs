@@ -51,9 +51,18 @@ pub struct WsStream {
     /// Asked once, while there is a shared reference to ask through.
     is_write_vectored: bool,
     over_http1: bool,
+    side: Side,
     /// Boxed, for it stays empty on most streams, and framing libraries move a stream about.
     rare: Option<Box<Rare>>,
     permit: Option<ConnectionPermit>,
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Server,
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "there are no client's ends without the feature"))]
+    Client,
 }
 
 #[derive(Default)]
@@ -69,7 +78,23 @@ impl WsStream {
         let is_write_vectored = upgraded.is_write_vectored();
         let is_rare = !agreed.is_empty() || life.is_observed();
         let rare = is_rare.then(|| Box::new(Rare { agreed, life }));
-        Self { io: SyncWrapper::new(TokioIo::new(upgraded)), is_write_vectored, over_http1, rare, permit }
+        let io = SyncWrapper::new(TokioIo::new(upgraded));
+        Self { io, is_write_vectored, over_http1, side: Side::Server, rare, permit }
+    }
+
+    /// The client's end.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_client(
+        upgraded: Upgraded, over_http1: bool, subprotocol: Option<HeaderValue>, deflate: Option<DeflateParams>,
+    ) -> Self {
+        let agreed = Agreed { subprotocol, deflate };
+        Self { side: Side::Client, ..Self::new(upgraded, over_http1, agreed, None, Life::default()) }
+    }
+
+    /// Which end of the connection this is.
+    #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
+    pub(crate) fn side(&self) -> Side {
+        self.side
     }
 
     /// The subprotocol that was answered.
@@ -155,7 +180,7 @@ impl WsStream {
     where
         T: Read + Write + Unpin + 'static,
     {
-        let over_http1 = self.over_http1;
+        let (over_http1, side) = (self.over_http1, self.side);
         let (WsStreamParts { upgraded, subprotocol, deflate, permit }, mut life) = self.split();
         // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
@@ -164,7 +189,8 @@ impl WsStream {
                 Ok(parts) => (parts.io, parts.read_buf),
                 Err(upgraded) => {
                     life.ends(End::Dropped);
-                    return Err(Self::new(upgraded, over_http1, Agreed { subprotocol, deflate }, permit, life));
+                    let agreed = Agreed { subprotocol, deflate };
+                    return Err(Self { side, ..Self::new(upgraded, over_http1, agreed, permit, life) });
                 }
             },
         };

@@ -20,7 +20,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(value: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(value: &str, message: impl Into<String>) -> Self {
         Self { value: value.to_owned(), message: message.into() }
     }
 

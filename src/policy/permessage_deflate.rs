@@ -83,6 +83,23 @@ impl PermessageDeflate {
         DeflateOffer::first(headers, |offer| self.answer(offer))
     }
 
+    /// These terms as a client offers them.
+    #[cfg(feature = "client")]
+    pub(crate) fn offer(self) -> String {
+        let params = DeflateParams {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: below_max(self.server_max_window_bits),
+            client_max_window_bits: below_max(self.client_max_window_bits),
+        };
+        let mut offer = params.to_string();
+        if self.client_max_window_bits == MAX_WINDOW_BITS {
+            // RFC 7692 §7.1.2.2: without it the server could not tell this client to use less.
+            offer.push_str("; client_max_window_bits");
+        }
+        offer
+    }
+
     /// The answer to one offer. It never goes beyond it.
     fn answer(self, offer: DeflateOffer) -> Option<DeflateParams> {
         let server_max_window_bits = match offer.server_max_window_bits {

@@ -1,0 +1,61 @@
+//! What becomes of a handshake once the server has answered.
+
+use std::pin::pin;
+
+use http::{Response, StatusCode};
+use hyper::{
+    body::{Body, Bytes, Incoming},
+    upgrade::OnUpgrade,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    answer::{Answered, Asked},
+    error::{ClientError, ClientErrorKind},
+};
+use crate::middleware::WsStream;
+
+/// What the server's answer comes to.
+pub(super) async fn conclude(
+    mut response: Response<Incoming>, asked: &Asked, deadline: Instant,
+) -> Result<(WsStream, Response<()>), ClientError> {
+    let over_http1 = asked.key.is_some();
+    let status = response.status();
+    // RFC 9113 §8.5: "any 2xx (Successful) response" accepts a `CONNECT`.
+    let accepts = if over_http1 { status == StatusCode::SWITCHING_PROTOCOLS } else { status.is_success() };
+    if !accepts {
+        let (parts, body) = response.into_parts();
+        let body = beginning(body, deadline).await;
+        return Err(ClientError::of_response(ClientErrorKind::Refused, Response::from_parts(parts, body)));
+    }
+    match asked.check(response.headers()) {
+        Ok(Answered { subprotocol, deflate }) => {
+            let upgraded = timeout_at(deadline, hyper::upgrade::on(&mut response)).await??;
+            let stream = WsStream::of_client(upgraded, over_http1, subprotocol, deflate);
+            Ok((stream, response.map(drop)))
+        }
+        // RFC 6455 §4.1: "the client MUST _Fail the WebSocket Connection_".
+        Err(kind) => {
+            // It holds the connection.
+            response.extensions_mut().remove::<OnUpgrade>();
+            Err(ClientError::of_response(kind, response.map(|_| Bytes::new())))
+        }
+    }
+}
+
+/// The beginning of a body, as far as it comes in time.
+async fn beginning(body: Incoming, deadline: Instant) -> Bytes {
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while bytes.len() < MAX_BODY {
+        let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+        let Ok(Some(Ok(frame))) = timeout_at(deadline, frame).await else { break };
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data[..data.len().min(MAX_BODY - bytes.len())]);
+        }
+    }
+    bytes.into()
+}
+
+/// How much of a refusal's body is read.
+const MAX_BODY: usize = 64 << 10;

@@ -1,0 +1,140 @@
+//! What can go wrong with a handshake, as its client sees it.
+
+use std::{error::Error, fmt};
+
+use http::Response;
+use hyper::body::Bytes;
+use tokio::time::error::Elapsed;
+
+use crate::policy::ConfigError;
+
+/// Why a [`WsRequest`](crate::WsRequest) did not become a stream.
+///
+/// Where the server answered, it holds the answer: a 401 or a redirect can be read, and acted upon.
+#[derive(Debug)]
+pub struct ClientError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ClientErrorKind,
+    response: Option<Response<Bytes>>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What kind of failure a [`ClientError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientErrorKind {
+    /// The request was not sent: a part of it is written wrongly. The source is a [`ConfigError`] that says how to write
+    /// it right.
+    RequestInvalid,
+    /// The connection failed, or is not one of HTTP; or the system gave no randomness for a key. The source says how.
+    ConnectionFailed,
+    /// The handshake took longer than its [`timeout`](crate::WsRequest::timeout).
+    TimedOut,
+    /// The server of an HTTP/2 connection has not announced extended `CONNECT` (RFC 8441 §3).
+    ExtendedConnectUnsupported,
+    /// The server answered with another status than the one that accepts: 101, over HTTP/2 any 2xx.
+    Refused,
+    /// `Upgrade` is missing in the answer, or is not `websocket` (RFC 6455 §4.1).
+    UpgradeInvalid,
+    /// `Connection` does not list `Upgrade` in the answer (RFC 6455 §4.1).
+    ConnectionInvalid,
+    /// `Sec-WebSocket-Accept` is missing, or is not the answer to the key that was sent (RFC 6455 §4.1).
+    AcceptInvalid,
+    /// The answer selects a subprotocol that was not offered, or more than one (RFC 6455 §4.1).
+    SubprotocolNotOffered,
+    /// The answer agrees to an extension that was not offered, or on other terms (RFC 6455 §4.1, RFC 7692 §7.1).
+    ExtensionNotOffered,
+}
+
+impl ClientError {
+    #[cfg(feature = "http2")]
+    pub(super) fn extended_connect_unsupported() -> Self {
+        Self::of_kind(ClientErrorKind::ExtendedConnectUnsupported)
+    }
+
+    /// The server's `response` is at fault, or a refusal.
+    pub(super) fn of_response(kind: ClientErrorKind, response: Response<Bytes>) -> Self {
+        Self(Box::new(Inner { kind, response: Some(response), source: None }))
+    }
+
+    /// The system gives no randomness to make a key of.
+    pub(super) fn no_randomness(source: getrandom::Error) -> Self {
+        Self::caused(ClientErrorKind::ConnectionFailed, source)
+    }
+
+    fn of_kind(kind: ClientErrorKind) -> Self {
+        Self(Box::new(Inner { kind, response: None, source: None }))
+    }
+
+    fn caused(kind: ClientErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(Inner { kind, response: None, source: Some(Box::new(source)) }))
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ClientErrorKind {
+        self.0.kind
+    }
+
+    /// What the server answered, if it did. Of a refusal's body it has up to 64 KiB, as far as these came in time.
+    #[must_use]
+    pub fn response(&self) -> Option<&Response<Bytes>> {
+        self.0.response.as_ref()
+    }
+
+    /// What the server answered, if it did.
+    #[must_use]
+    pub fn into_response(self) -> Option<Response<Bytes>> {
+        self.0.response
+    }
+}
+
+impl From<ConfigError> for ClientError {
+    fn from(error: ConfigError) -> Self {
+        Self::caused(ClientErrorKind::RequestInvalid, error)
+    }
+}
+
+impl From<Elapsed> for ClientError {
+    fn from(_: Elapsed) -> Self {
+        Self::of_kind(ClientErrorKind::TimedOut)
+    }
+}
+
+impl From<hyper::Error> for ClientError {
+    fn from(error: hyper::Error) -> Self {
+        Self::caused(ClientErrorKind::ConnectionFailed, error)
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.0.kind {
+            ClientErrorKind::RequestInvalid => "the request is invalid",
+            ClientErrorKind::ConnectionFailed => "the connection failed",
+            ClientErrorKind::TimedOut => "the handshake timed out",
+            ClientErrorKind::ExtendedConnectUnsupported => "the server has not announced extended `CONNECT`",
+            ClientErrorKind::Refused => "the server refused the handshake",
+            ClientErrorKind::UpgradeInvalid => "`Upgrade` is not `websocket` in the answer",
+            ClientErrorKind::ConnectionInvalid => "`Connection` does not list `Upgrade` in the answer",
+            ClientErrorKind::AcceptInvalid => "`Sec-WebSocket-Accept` does not answer the key",
+            ClientErrorKind::SubprotocolNotOffered => "the answer selects a subprotocol that was not offered",
+            ClientErrorKind::ExtensionNotOffered => {
+                "the answer agrees to an extension that was not offered, or beyond it"
+            }
+        };
+        f.write_str(text)?;
+        match self.response() {
+            Some(response) if self.0.kind == ClientErrorKind::Refused => write!(f, " ({})", response.status()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error for ClientError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

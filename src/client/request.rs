@@ -1,0 +1,251 @@
+//! What is asked for: a request, built and checked before it is sent.
+
+use std::{fmt, time::Duration};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Uri,
+    header::{
+        CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+    uri::PathAndQuery,
+};
+#[cfg(feature = "http2")]
+use http::{Method, Version, uri::Scheme};
+#[cfg(feature = "http2")]
+use hyper::ext::Protocol;
+
+use super::{answer::Asked, error::ClientError};
+use crate::{
+    handshake::{Key, Origin, authority::HostPort, grammar::is_token, subprotocol::names},
+    middleware::RESERVED,
+    policy::{ConfigError, PermessageDeflate},
+};
+
+/// A WebSocket to be asked for, over a connection that is the caller's to open.
+///
+/// It sends the client's half of the handshake and checks the server's by the list of RFC 6455 §4.1: the status,
+/// `Upgrade`, `Connection`, `Sec-WebSocket-Accept`, and that nothing is answered which was not offered. What comes of it is
+/// a [`WsStream`](crate::WsStream), the same as a server's handler gets; the framing libraries take it in the client's role.
+///
+/// A mistake in the request is kept, and is the error of sending it.
+///
+/// ```no_run
+/// use tokio::net::TcpStream;
+/// use ws_handshake::{ClientErrorKind, WsRequest};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = WsRequest::new("ws://127.0.0.1:3000/chat")
+///     .origin("https://app.example.com")
+///     .subprotocols(["v2.chat", "v1.chat"])
+///     .header("authorization", "Bearer 0xfeed");
+/// let connection = TcpStream::connect("127.0.0.1:3000").await?;
+/// match request.connect(connection).await {
+///     Ok((stream, response)) => println!("{:?}, {:?}", stream.subprotocol(), response.headers()),
+///     Err(error) if error.kind() == ClientErrorKind::Refused => println!("refused: {:?}", error.response()),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a request does nothing unless it is sent"]
+pub struct WsRequest {
+    pub(super) head: Result<Head, ConfigError>,
+    pub(super) timeout: Duration,
+}
+
+#[derive(Clone)]
+pub(super) struct Head {
+    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "HTTP/1.1 does not name the scheme"))]
+    secure: bool,
+    /// What the request names as its host.
+    authority: HeaderValue,
+    path: PathAndQuery,
+    /// All fields but those that every handshake has.
+    headers: HeaderMap,
+}
+
+impl WsRequest {
+    /// Asks for the WebSocket at `url`, as `ws://host[:port]/path?query` (RFC 6455 §3); the schemes are `ws` and `wss`, and
+    /// likewise `http` and `https`.
+    ///
+    /// The connection to `host` is the caller's to open, and for `wss` to secure by TLS: the scheme is only told to the
+    /// server, as HTTP/2 has it, and says which port is the default.
+    pub fn new(url: impl AsRef<str>) -> Self {
+        Self { head: Head::new(url.as_ref()), timeout: Duration::from_secs(10) }
+    }
+
+    /// The page that the request is from, as a browser would say it: `scheme://host[:port]`. The default is none.
+    pub fn origin(self, origin: impl AsRef<str>) -> Self {
+        self.with(|head| {
+            let origin = origin.as_ref();
+            let parsed = origin.parse::<Origin>().map_err(|_| {
+                ConfigError::new(origin, "is no origin: write `scheme://host[:port]` and nothing behind it")
+            })?;
+            head.headers.insert(ORIGIN, field(origin, parsed.as_str())?);
+            Ok(())
+        })
+    }
+
+    /// Offers subprotocols, the most preferred first. The default is none.
+    ///
+    /// A server need not select one: [`WsStream::subprotocol`](crate::WsStream::subprotocol) says whether it did. (A browser gives up on the socket
+    /// then.)
+    pub fn subprotocols<I>(self, names: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.with(|head| names.into_iter().try_for_each(|name| head.offer_subprotocol(name.as_ref())))
+    }
+
+    /// Offers permessage-deflate on these terms (RFC 7692 §7.1): what a server demands of its clients by them, a client
+    /// offers of itself. The default is not to.
+    ///
+    /// An agreement binds whoever frames the stream: see [`WsStream::deflate`](crate::WsStream::deflate).
+    pub fn permessage_deflate(self, deflate: PermessageDeflate) -> Self {
+        self.extensions(deflate.offer())
+    }
+
+    /// Offers extensions as they are written, as `Sec-WebSocket-Extensions` has them (RFC 6455 §9.1). The default is none.
+    ///
+    /// The server may agree to any of them, and whoever frames the stream has to know those that it does: but for
+    /// permessage-deflate, they are found in the response alone.
+    pub fn extensions(self, offers: impl AsRef<str>) -> Self {
+        self.with(|head| {
+            let offers = offers.as_ref();
+            head.headers.append(SEC_WEBSOCKET_EXTENSIONS, field(offers, offers)?);
+            Ok(())
+        })
+    }
+
+    /// Adds a field line, as `Authorization` or `Cookie`. A `Host` takes the place of the URL's.
+    ///
+    /// What belongs to the handshake itself is a mistake here: `Connection`, `Upgrade`, `Content-Length`,
+    /// `Transfer-Encoding` and `Sec-WebSocket-*`. An `Origin` may be given by this too, well formed or not.
+    pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+        self.with(|head| {
+            let written = name.as_ref();
+            let name = HeaderName::try_from(written)
+                .map_err(|_| ConfigError::new(written, "is no name of a field: write a token, as `authorization`"))?;
+            if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-") {
+                let hint = "is the handshake's own: offer by `subprotocols`, `permessage_deflate` or `extensions`";
+                return Err(ConfigError::new(written, hint));
+            }
+            let Ok(value) = value.try_into() else {
+                return Err(ConfigError::new(written, "has a value that no field can have: write visible ASCII"));
+            };
+            if name == HOST {
+                if HostPort::parse(value.as_bytes()).is_none() {
+                    return Err(ConfigError::new(written, "has a value that is no host: write `host[:port]`"));
+                }
+                head.authority = value;
+            } else {
+                head.headers.append(name, value);
+            }
+            Ok(())
+        })
+    }
+
+    /// How long the handshake may take, from the call that sends it. The default is 10 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Head) -> Result<(), ConfigError>) -> Self {
+        self.head = self.head.and_then(|mut head| change(&mut head).map(|()| head));
+        self
+    }
+}
+
+impl Head {
+    fn new(url: &str) -> Result<Self, ConfigError> {
+        let wrong = || ConfigError::new(url, "is no URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`");
+        let uri = url.parse::<Uri>().map_err(|_| wrong())?;
+        let (secure, default_port) = match uri.scheme_str() {
+            Some("ws" | "http") => (false, 80),
+            Some("wss" | "https") => (true, 443),
+            _ => return Err(wrong()),
+        };
+        let authority = uri.authority().ok_or_else(wrong)?.as_str();
+        let parsed = HostPort::parse(authority.as_bytes()).ok_or_else(wrong)?;
+        // RFC 6455 §4.1: the port goes with the host, "if not using the default port".
+        let named =
+            if parsed.port == Some(default_port) { &authority[..usize::from(parsed.host_length)] } else { authority };
+        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Ok(Self { secure, authority: field(url, named)?, path, headers: HeaderMap::new() })
+    }
+
+    fn offer_subprotocol(&mut self, name: &str) -> Result<(), ConfigError> {
+        if !is_token(name.as_bytes()) {
+            let hint = "is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
+            return Err(ConfigError::new(name, hint));
+        }
+        let offered = self.headers.get(SEC_WEBSOCKET_PROTOCOL);
+        // RFC 6455 §4.1: "MUST all be unique strings".
+        if offered.into_iter().flat_map(names).any(|offered| offered == name.as_bytes()) {
+            return Err(ConfigError::new(name, "is offered twice: name each subprotocol once"));
+        }
+        let before = offered.and_then(|offered| offered.to_str().ok());
+        let offers = before.map_or_else(|| name.to_owned(), |before| format!("{before}, {name}"));
+        self.headers.insert(SEC_WEBSOCKET_PROTOCOL, field(name, &offers)?);
+        Ok(())
+    }
+
+    /// The `GET` of RFC 6455 §4.1, with what its answer has to fit.
+    pub(super) fn into_http1(self) -> Result<(Request<String>, Asked), ClientError> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(ClientError::no_randomness)?;
+        let key = Key::from_nonce(nonce);
+        let mut request = Request::new(String::new());
+        let path = self.path.as_str();
+        *request.uri_mut() = path.parse().map_err(|_| ConfigError::new(path, "is no path: write `/path?query`"))?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.authority);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(SEC_WEBSOCKET_KEY, field(key.as_str(), key.as_str())?);
+        headers.extend(self.headers.clone());
+        Ok((request, Asked { key: Some(key), headers: self.headers }))
+    }
+
+    /// The extended `CONNECT` of RFC 8441 §5, with what its answer has to fit.
+    #[cfg(feature = "http2")]
+    pub(super) fn into_extended_connect<B: Default>(self) -> Result<(Request<B>, Asked), ClientError> {
+        let authority = self.authority.as_bytes();
+        let uri = Uri::builder()
+            .scheme(if self.secure { Scheme::HTTPS } else { Scheme::HTTP })
+            .authority(authority)
+            .path_and_query(self.path)
+            .build()
+            .map_err(|_| ConfigError::new(&String::from_utf8_lossy(authority), "is no host: write `host[:port]`"))?;
+        let mut request = Request::new(B::default());
+        *request.method_mut() = Method::CONNECT;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+        let headers = request.headers_mut();
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.extend(self.headers.clone());
+        Ok((request, Asked { key: None, headers: self.headers }))
+    }
+}
+
+/// The value of a field, made of what was `written`.
+fn field(written: &str, value: &str) -> Result<HeaderValue, ConfigError> {
+    HeaderValue::from_str(value).map_err(|_| ConfigError::new(written, "can be in no field: write visible ASCII"))
+}
+
+impl fmt::Debug for WsRequest {
+    /// Without the query and the fields, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.head {
+            Ok(Head { authority, path, .. }) => {
+                f.debug_struct("WsRequest").field("host", authority).field("path", &path.path()).finish_non_exhaustive()
+            }
+            Err(error) => f.debug_tuple("WsRequest").field(error).finish(),
+        }
+    }
+}

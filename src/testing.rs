@@ -1,0 +1,245 @@
+//! Upgrades in memory: a real client and a real server of hyper's, with the layer and the whole application between them,
+//! and no socket or port.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use axum::{Router, routing::any};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use ws_handshake::{Subprotocols, WsHandshakeLayer, WsStream, testing::TestServer};
+//!
+//! async fn echo(stream: WsStream) {
+//!     let (mut read, mut write) = tokio::io::split(stream);
+//!     let _ = tokio::io::copy(&mut read, &mut write).await;
+//! }
+//!
+//! let layer = WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v1.chat"]).unwrap());
+//! let server = TestServer::new(Router::new().route("/chat", any(echo)).layer(layer));
+//!
+//! // A page of the same origin, as a browser would connect.
+//! let chat = server.ws("/chat").origin("http://localhost").subprotocols(["v1.chat"]);
+//! let (mut stream, response) = chat.connect().await.unwrap();
+//! assert_eq!(response.status(), 101);
+//! assert_eq!(stream.subprotocol(), Some("v1.chat"));
+//! stream.write_all(b"hello").await.unwrap();
+//! let mut echo = [0; 5];
+//! stream.read_exact(&mut echo).await.unwrap();
+//! assert_eq!(&echo, b"hello");
+//!
+//! // A page of somebody else.
+//! let refusal = server.ws("/chat").origin("https://evil.example").connect().await.unwrap_err();
+//! assert_eq!(refusal.status(), 403);
+//! # }
+//! ```
+//!
+//! The stream is the client's end, and the framing libraries take it as the client: `stream.into_tungstenite(None)`. A
+//! request that is no handshake needs none of this: `tower::ServiceExt::oneshot` calls a `Router` with it.
+//!
+//! Nothing here waits for real time or for another machine, so that with tokio's `start_paused` a test of timeouts and
+//! drains takes no time and always the same course.
+
+use std::{error::Error, fmt, future::poll_fn, time::Duration};
+
+use http::{Extensions, HeaderValue, Request, Response};
+use hyper::{
+    body::{Body, Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::DuplexStream;
+use tower_service::Service;
+
+#[cfg(feature = "http2")]
+use crate::client::connect_http2;
+use crate::{
+    client::{ClientError, WsRequest},
+    middleware::WsStream,
+    policy::PermessageDeflate,
+};
+
+/// An application under test, to which every handshake has a connection of its own.
+///
+/// See the [module](self) for an example.
+#[derive(Clone, Debug)]
+pub struct TestServer<S> {
+    app: S,
+}
+
+impl<S: Clone> TestServer<S> {
+    /// Tests `app`: an axum `Router` whose state has been given, or any other tower service, with its
+    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer).
+    pub fn new(app: S) -> Self {
+        Self { app }
+    }
+
+    /// Asks for the WebSocket at `path`, with the host `localhost`; a whole URL, as `wss://app.example.com/chat`, names
+    /// another, and so does a `Host` field.
+    ///
+    /// Without an [`origin`](TestRequest::origin) the client is none of a browser.
+    pub fn ws(&self, path: impl AsRef<str>) -> TestRequest<S> {
+        let path = path.as_ref();
+        let request =
+            if path.starts_with('/') { WsRequest::new(format!("ws://localhost{path}")) } else { WsRequest::new(path) };
+        TestRequest { app: self.app.clone(), request, extensions: Extensions::new(), over_http2: false }
+    }
+}
+
+/// A handshake to be sent to a [`TestServer`]; its knobs are those of a [`WsRequest`].
+#[must_use = "a request does nothing unless it is sent"]
+pub struct TestRequest<S> {
+    app: S,
+    request: WsRequest,
+    extensions: Extensions,
+    over_http2: bool,
+}
+
+impl<S> TestRequest<S> {
+    /// The page that connects: see [`WsRequest::origin`].
+    pub fn origin(self, origin: impl AsRef<str>) -> Self {
+        self.with(|request| request.origin(origin))
+    }
+
+    /// Offers subprotocols: see [`WsRequest::subprotocols`].
+    pub fn subprotocols<I>(self, names: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.with(|request| request.subprotocols(names))
+    }
+
+    /// Offers permessage-deflate: see [`WsRequest::permessage_deflate`].
+    pub fn permessage_deflate(self, deflate: PermessageDeflate) -> Self {
+        self.with(|request| request.permessage_deflate(deflate))
+    }
+
+    /// Offers extensions as they are written: see [`WsRequest::extensions`].
+    pub fn extensions(self, offers: impl AsRef<str>) -> Self {
+        self.with(|request| request.extensions(offers))
+    }
+
+    /// Adds a field line: see [`WsRequest::header`].
+    pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+        self.with(|request| request.header(name, value))
+    }
+
+    /// How long the handshake may take: see [`WsRequest::timeout`].
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|request| request.timeout(timeout))
+    }
+
+    /// Puts a value into the extensions of the request, as a server or an outer layer does: axum's `ConnectInfo`, for
+    /// example, which `into_make_service_with_connect_info` would.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions.insert(value);
+        self
+    }
+
+    /// Connects over HTTP/2, by an extended `CONNECT` (RFC 8441). The default is HTTP/1.1.
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self) -> Self {
+        self.over_http2 = true;
+        self
+    }
+
+    /// Connects: gives the client's end of the stream and the head of the answer that accepts, or the answer that refuses,
+    /// whoever wrote it, with up to 64 KiB of its body.
+    ///
+    /// # Errors
+    ///
+    /// The answer that refuses, and one that breaks RFC 6455 §4.1.
+    ///
+    /// # Panics
+    ///
+    /// If there is no answer: the handler panicked, or took longer than the [`timeout`](Self::timeout); and if the
+    /// request itself is written wrongly. [`try_connect`](Self::try_connect) gives these as errors.
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    pub async fn connect<B>(self) -> Result<(WsStream, Response<()>), Response<Bytes>>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>>
+            + Clone
+            + Send
+            + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let error = match self.try_connect().await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => error,
+        };
+        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        let told = format!("{error}{source}");
+        Err(error.into_response().unwrap_or_else(|| panic!("the handshake has no answer: {told}")))
+    }
+
+    /// Connects, where it may also be that there is no answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`WsRequest::connect`].
+    pub async fn try_connect<B>(self) -> Result<(WsStream, Response<()>), ClientError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>>
+            + Clone
+            + Send
+            + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let Self { app, request, extensions, over_http2 } = self;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().extend(extensions.clone());
+            let mut app = app.clone();
+            async move {
+                poll_fn(|cx| app.poll_ready(cx)).await?;
+                app.call(request).await
+            }
+        });
+        let (client, server) = tokio::io::duplex(BUFFER);
+        if over_http2 {
+            http2(request, client, server, service).await
+        } else {
+            let mut builder = http1::Builder::new();
+            let serving = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(server), service);
+            tokio::spawn(async move { drop(serving.with_upgrades().await) });
+            request.connect(client).await
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(WsRequest) -> WsRequest) -> Self {
+        self.request = change(self.request);
+        self
+    }
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How much one end may have written before the other has to read, as if by a socket.
+const BUFFER: usize = 64 << 10;
+
+#[cfg(feature = "http2")]
+async fn http2<T, B>(
+    request: WsRequest, client: DuplexStream, server: DuplexStream, service: T,
+) -> Result<(WsStream, Response<()>), ClientError>
+where
+    T: hyper::service::HttpService<Incoming, ResBody = B, Future: Send, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    let serving =
+        builder.timer(TokioTimer::new()).enable_connect_protocol().serve_connection(TokioIo::new(server), service);
+    tokio::spawn(async move { drop(serving.await) });
+    request.connect_over_http2(&mut connect_http2::<_, String>(client).await?).await
+}
+
+/// Nobody asks for it.
+#[cfg(not(feature = "http2"))]
+async fn http2<T>(
+    request: WsRequest, client: DuplexStream, _: DuplexStream, _: T,
+) -> Result<(WsStream, Response<()>), ClientError> {
+    request.connect(client).await
+}
+
+impl<S> fmt::Debug for TestRequest<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestRequest").field("request", &self.request).finish_non_exhaustive()
+    }
+}
