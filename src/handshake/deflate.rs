@@ -42,7 +42,7 @@ impl DeflateParams {
         self.client_max_window_bits.unwrap_or(MAX_WINDOW_BITS)
     }
 
-    pub(super) fn to_field(self) -> Option<HeaderValue> {
+    pub(crate) fn to_field(self) -> Option<HeaderValue> {
         HeaderValue::try_from(self.to_string()).ok()
     }
 }

@@ -91,44 +91,45 @@ mod tests {
 
     #[test]
     fn answers_stay_within_the_offers() {
+        const PMD: &str = "permessage-deflate";
+        const BARE: &[&str] = &["permessage-deflate; client_max_window_bits"];
         let fields = |lines: &[&str]| -> HeaderMap {
             lines.iter().map(|line| (SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap())).collect()
         };
-        let (pmd, bare) = ("permessage-deflate", &["permessage-deflate; client_max_window_bits"][..]);
         #[rustfmt::skip]
         let rows: &[Row] = &[
             ("nothing for nothing", &[], &[], Ok(None)),
-            ("nothing for an offer", bare, &[], Ok(None)),
-            ("as offered", bare, &[pmd], Ok(Some(""))),
+            ("nothing for an offer", BARE, &[], Ok(None)),
+            ("as offered", BARE, &[PMD], Ok(Some(""))),
             ("of several, one", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c"], Ok(None)),
-            ("of several, two lines", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c", pmd], Ok(Some(""))),
-            ("not offered", &[], &[pmd], Err(BeyondOffer)),
-            ("another than offered", bare, &["x-a"], Err(BeyondOffer)),
+            ("of several, two lines", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c", PMD], Ok(Some(""))),
+            ("not offered", &[], &[PMD], Err(BeyondOffer)),
+            ("another than offered", BARE, &["x-a"], Err(BeyondOffer)),
             ("twice", &["permessage-deflate, permessage-deflate"], &["permessage-deflate, permessage-deflate"], Err(BeyondOffer)),
-            ("malformed", bare, &["permessage-deflate;"], Err(BeyondOffer)),
-            ("empty", bare, &[""], Err(BeyondOffer)),
-            ("an unknown parameter", bare, &["permessage-deflate; x=1"], Err(BeyondOffer)),
-            ("a repeated parameter", bare, &["permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"], Err(BeyondOffer)),
-            ("takeovers that nobody asked for", &[pmd], &["permessage-deflate; server_no_context_takeover; client_no_context_takeover"],
+            ("malformed", BARE, &["permessage-deflate;"], Err(BeyondOffer)),
+            ("empty", BARE, &[""], Err(BeyondOffer)),
+            ("an unknown parameter", BARE, &["permessage-deflate; x=1"], Err(BeyondOffer)),
+            ("a repeated parameter", BARE, &["permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"], Err(BeyondOffer)),
+            ("takeovers that nobody asked for", &[PMD], &["permessage-deflate; server_no_context_takeover; client_no_context_takeover"],
                 Ok(Some("; server_no_context_takeover; client_no_context_takeover"))),
-            ("a server's window that nobody asked for", &[pmd], &["permessage-deflate; server_max_window_bits=9"], Ok(Some("; server_max_window_bits=9"))),
+            ("a server's window that nobody asked for", &[PMD], &["permessage-deflate; server_max_window_bits=9"], Ok(Some("; server_max_window_bits=9"))),
             ("a server's window as asked for", &["permessage-deflate; server_max_window_bits=10"], &["permessage-deflate; server_max_window_bits=10"], Ok(Some("; server_max_window_bits=10"))),
             ("a server's window larger than asked for", &["permessage-deflate; server_max_window_bits=10"], &["permessage-deflate; server_max_window_bits=11"], Err(BeyondOffer)),
-            ("a demand for a server's window unanswered", &["permessage-deflate; server_max_window_bits=10"], &[pmd], Err(BeyondOffer)),
-            ("a demand for a server's takeover unanswered", &["permessage-deflate; server_no_context_takeover"], &[pmd], Err(BeyondOffer)),
-            ("a client that is told its window", bare, &["permessage-deflate; client_max_window_bits=12"], Ok(Some("; client_max_window_bits=12"))),
-            ("a client that is told no number", bare, &["permessage-deflate; client_max_window_bits"], Err(BeyondOffer)),
-            ("a client that cannot be told", &[pmd], &["permessage-deflate; client_max_window_bits=12"], Err(BeyondOffer)),
+            ("a demand for a server's window unanswered", &["permessage-deflate; server_max_window_bits=10"], &[PMD], Err(BeyondOffer)),
+            ("a demand for a server's takeover unanswered", &["permessage-deflate; server_no_context_takeover"], &[PMD], Err(BeyondOffer)),
+            ("a client that is told its window", BARE, &["permessage-deflate; client_max_window_bits=12"], Ok(Some("; client_max_window_bits=12"))),
+            ("a client that is told no number", BARE, &["permessage-deflate; client_max_window_bits"], Err(BeyondOffer)),
+            ("a client that cannot be told", &[PMD], &["permessage-deflate; client_max_window_bits=12"], Err(BeyondOffer)),
             ("a client told more than it offers", &["permessage-deflate; client_max_window_bits=10"], &["permessage-deflate; client_max_window_bits=11"], Err(BeyondOffer)),
-            ("a client's own hints hold unanswered", &["permessage-deflate; client_no_context_takeover; client_max_window_bits=10"], &[pmd],
+            ("a client's own hints hold unanswered", &["permessage-deflate; client_no_context_takeover; client_max_window_bits=10"], &[PMD],
                 Ok(Some("; client_no_context_takeover; client_max_window_bits=10"))),
-            ("the second offer", &["permessage-deflate; server_max_window_bits=9, permessage-deflate"], &[pmd], Ok(Some(""))),
+            ("the second offer", &["permessage-deflate; server_max_window_bits=9, permessage-deflate"], &[PMD], Ok(Some(""))),
         ];
         for (name, offered, answered, expected) in rows {
             let agreed =
                 agreed(&fields(offered), &fields(answered)).map(|params| params.map(|params| params.to_string()));
             let agreed =
-                agreed.as_ref().map(|params| params.as_deref().map(|params| params.strip_prefix(pmd).unwrap()));
+                agreed.as_ref().map(|params| params.as_deref().map(|params| params.strip_prefix(PMD).unwrap()));
             assert_eq!(agreed, expected.as_ref().copied(), "{name}");
         }
     }

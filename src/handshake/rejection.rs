@@ -255,10 +255,10 @@ kinds! {
     SubprotocolNotShared = BAD_REQUEST, "none of the subprotocols known here is offered";
     /// The server takes no more connections, for it is about to stop (503).
     ServerDraining = SERVICE_UNAVAILABLE, "this server is about to stop";
-    /// As many connections are open as there may be (503).
-    ConnectionLimitReached = SERVICE_UNAVAILABLE, "too many connections are open";
     /// The peer has as many connections as it may have (429, RFC 6585 §4).
     KeyLimitReached = TOO_MANY_REQUESTS, "you have too many connections open";
+    /// As many connections are open as there may be (503).
+    ConnectionLimitReached = SERVICE_UNAVAILABLE, "too many connections are open";
     /// An asynchronous predicate did not decide in time (503).
     DecisionTimedOut = SERVICE_UNAVAILABLE, "the decision took too long";
     /// The server below gave the request no way to be upgraded, as in a test without a connection (500).

@@ -6,8 +6,12 @@ use http::{
 };
 
 use super::{
-    client::ClientHandshake, deflate::DeflateParams, key::Key, origin::Origin, rejection::ReportedRejection,
-    subprotocol::OfferedSubprotocols,
+    client::ClientHandshake,
+    deflate::DeflateParams,
+    key::Key,
+    origin::Origin,
+    rejection::ReportedRejection,
+    subprotocol::{OfferedSubprotocols, behind},
 };
 
 /// An approved handshake, and the only place that writes the head of its answer.
@@ -95,12 +99,7 @@ impl ServerHandshake {
     /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix).
     #[must_use]
     pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        self.rare
-            .as_deref()?
-            .secrets
-            .iter()
-            .flat_map(OfferedSubprotocols::iter)
-            .find_map(|name| name.strip_prefix(prefix))
+        self.rare.as_deref()?.secrets.iter().flat_map(OfferedSubprotocols::iter).find_map(|name| behind(prefix, name))
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.
@@ -154,12 +153,12 @@ impl ServerHandshake {
     /// The answer: its status and fields, and an empty body.
     #[must_use]
     pub fn response<B: Default>(&self) -> Response<B> {
-        self.response_with(self.subprotocol.clone(), self.deflate)
+        self.response_with(self.subprotocol.clone(), self.deflate.and_then(DeflateParams::to_field))
     }
 
     /// As [`response`](Self::response), where the handler selected for itself.
     pub(crate) fn response_with<B: Default>(
-        &self, subprotocol: Option<HeaderValue>, deflate: Option<DeflateParams>,
+        &self, subprotocol: Option<HeaderValue>, extensions: Option<HeaderValue>,
     ) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
@@ -173,7 +172,7 @@ impl ServerHandshake {
         if let Some(name) = subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
         }
-        if let Some(extensions) = deflate.and_then(DeflateParams::to_field) {
+        if let Some(extensions) = extensions {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
         if let Some(reported) = self.reported() {

@@ -1,6 +1,8 @@
 //! What the client offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
 
 use http::HeaderValue;
+#[cfg(feature = "tower")]
+use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
 
 use super::{grammar::Tokens, rejection::RejectionKind};
 
@@ -71,6 +73,36 @@ impl OfferedSubprotocols {
 #[cfg(feature = "client")]
 pub(crate) fn names(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     Tokens::new(line.as_bytes())
+}
+
+/// Takes names that are `secret` out of the field, all of its lines; a field that is malformed goes as a whole.
+#[cfg(feature = "tower")]
+pub(crate) fn withhold(headers: &mut HeaderMap, secret: impl Fn(&str) -> bool) {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    if lines.is_empty() {
+        return;
+    }
+    let field = HeaderValue::try_from(lines.join(&b", "[..])).ok();
+    let offered = field.and_then(|field| OfferedSubprotocols::from_field(field, |_| ()).ok());
+    let others = match offered {
+        Some(mut offered) => match offered.split_off(secret) {
+            Some(_) => offered.0,
+            None => return,
+        },
+        None => None,
+    };
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if let Some(others) = others {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, others);
+    }
+}
+
+/// What stands behind a secret prefix, if a name has it.
+///
+/// Subprotocols compare with regard to case. A secret under a prefix that is merely spelt otherwise is one all the same.
+pub(crate) fn behind<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    let (start, rest) = name.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// How many subprotocols are read before a client is refused.

@@ -100,7 +100,7 @@ where
                 request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered);
             }
         }
-        let seen = observe::approved(&server, &request);
+        let seen = observe::Approved::new(request.uri());
         let subprotocols = config.policy.known_subprotocols().cloned();
         let timeout = config.handoff_timeout;
         let way = Way { on_upgrade, permit };
@@ -112,6 +112,7 @@ where
                 return Self::refused(config, Rejection::new(kind, request.version()), &request);
             }
         };
+        observe::approved(&handoff.server, request.uri());
         let future = Some(Box::pin(ready.call(request)));
         Self { state: State::Approved { approved: Approved { future, handoff, nested } } }
     }
@@ -171,7 +172,11 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         };
         let request = self.request.take().expect("`ResponseFuture` polled after completion");
         let timed_out = || Err(Rejection::new(RejectionKind::DecisionTimedOut, request.version()));
-        let decision = decision.unwrap_or_else(timed_out);
+        let mut decision = decision.unwrap_or_else(timed_out);
+        if decision.is_ok() && self.permit.as_ref().is_some_and(ConnectionPermit::is_closed) {
+            // Nobody is let in any more since it was asked.
+            decision = Err(Rejection::new(RejectionKind::ServerDraining, request.version()));
+        }
         Poll::Ready(ResponseFuture::decided(&self.config, decision, self.permit.take(), &mut self.ready, request))
     }
 }

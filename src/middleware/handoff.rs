@@ -85,6 +85,8 @@ pub(super) type Continuation = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug, Default)]
 pub(super) struct Acceptance {
     pub(super) agreed: Agreed,
+    /// What the handler itself has selected. Boxed, for few do.
+    pub(super) extensions: Option<Box<HeaderValue>>,
     pub(super) headers: Option<Box<HeaderMap>>,
 }
 
@@ -173,7 +175,9 @@ impl Handoff {
     /// The answer that accepts.
     pub(super) fn answer<B: Default>(&self, acceptance: Acceptance) -> Response<B> {
         let Agreed { subprotocol, deflate } = acceptance.agreed;
-        let mut response = self.server.response_with(subprotocol, deflate);
+        let extensions = acceptance.extensions.map(|extensions| *extensions);
+        let extensions = extensions.or_else(|| deflate.and_then(DeflateParams::to_field));
+        let mut response = self.server.response_with(subprotocol, extensions);
         for (name, value) in acceptance.headers.iter().flat_map(|headers| headers.iter()) {
             let owned = RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-");
             if !owned {

@@ -15,7 +15,7 @@ mod traced;
 #[path = "observe/untraced.rs"]
 mod traced;
 
-use http::Request;
+use http::Uri;
 
 #[cfg(feature = "metrics")]
 pub use self::metered::describe_metrics;
@@ -30,10 +30,9 @@ pub(super) use self::{
 };
 use crate::handshake::{Rejection, ServerHandshake, client::Head};
 
-pub(super) fn approved<B>(server: &ServerHandshake, request: &Request<B>) -> Approved {
-    traced::approved(server, request.uri());
+pub(super) fn approved(server: &ServerHandshake, uri: &Uri) {
+    traced::approved(server, uri);
     metered::approved(server.http_version());
-    Approved::new(request.uri())
 }
 
 /// Runs a future in the span of its connection; where that has none, in that of whoever asks for it.

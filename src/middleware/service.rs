@@ -59,11 +59,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let protocol = extended_connect::protocol(request.method(), request.extensions());
         let client = match Head::from(&request).read(protocol) {
             Ok(Some(client)) => client,
-            Ok(None) => return ResponseFuture::passing(self.inner.call(request)),
+            Ok(None) => {
+                if let Some(subprotocols) = self.config.policy.known_subprotocols() {
+                    subprotocols.withhold_secrets(request.headers_mut());
+                }
+                return ResponseFuture::passing(self.inner.call(request));
+            }
             Err(rejection) => return ResponseFuture::refused(&self.config, rejection, &request),
         };
         let (parts, body) = request.into_parts();

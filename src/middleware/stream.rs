@@ -138,13 +138,13 @@ impl WsStream {
     /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
-        self.split().0
+        let (parts, mut life) = self.split();
+        life.ends(End::Taken);
+        parts
     }
 
     fn split(self) -> (WsStreamParts, Life) {
-        let Rare { agreed: Agreed { subprotocol, deflate }, mut life } =
-            self.rare.map(|rare| *rare).unwrap_or_default();
-        life.ends(End::Taken);
+        let Rare { agreed: Agreed { subprotocol, deflate }, life } = self.rare.map(|rare| *rare).unwrap_or_default();
         let parts =
             WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate, permit: self.permit };
         (parts, life)
@@ -188,12 +188,12 @@ impl WsStream {
             Err(upgraded) => match upgraded.downcast::<T>() {
                 Ok(parts) => (parts.io, parts.read_buf),
                 Err(upgraded) => {
-                    life.ends(End::Dropped);
                     let agreed = Agreed { subprotocol, deflate };
                     return Err(Self { side, ..Self::new(upgraded, over_http1, agreed, permit, life) });
                 }
             },
         };
+        life.ends(End::Taken);
         Ok(Downcast { io, deflate, permit, read_buf, subprotocol })
     }
 
@@ -309,7 +309,6 @@ pub struct WsStreamParts {
 }
 
 /// The IO below a [`WsStream`].
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Downcast<T> {
     /// The IO itself.
@@ -322,4 +321,18 @@ pub struct Downcast<T> {
     pub read_buf: Bytes,
     /// The subprotocol that was answered.
     pub subprotocol: Option<HeaderValue>,
+}
+
+impl<T: fmt::Debug> fmt::Debug for Downcast<T> {
+    /// With the length alone of what was read: it may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { io, deflate, permit, read_buf, subprotocol } = self;
+        f.debug_struct("Downcast")
+            .field("io", io)
+            .field("deflate", deflate)
+            .field("permit", permit)
+            .field("read_buf", &format_args!("{} bytes", read_buf.len()))
+            .field("subprotocol", subprotocol)
+            .finish()
+    }
 }

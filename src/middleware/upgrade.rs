@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response, request::Parts};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, header::SEC_WEBSOCKET_EXTENSIONS, request::Parts};
 use sync_wrapper::SyncWrapper;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     stream::WsStream,
     upgrade_error::UpgradeError,
 };
-use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::Head};
+use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::Head, extension};
 
 /// A handshake that the layer has approved and nobody has answered yet.
 ///
@@ -81,7 +81,7 @@ impl WsUpgrade {
         Some(taken.map(|handoff| {
             let server = &handoff.server;
             let agreed = Agreed { subprotocol: server.selected().cloned(), deflate: server.deflate() };
-            let acceptance = Acceptance { agreed, headers: None };
+            let acceptance = Acceptance { agreed, extensions: None, headers: None };
             Self { handoff, acceptance, on_failed_upgrade: None }
         }))
     }
@@ -105,13 +105,14 @@ impl WsUpgrade {
     }
 
     /// What the client offered behind `prefix`, a [`secret_prefix`](crate::Subprotocols::secret_prefix) of the layer; the
-    /// first if there are several.
+    /// first if there are several. A prefix is compared without regard to case.
     ///
     /// ```
     /// use http::StatusCode;
     /// use ws_handshake::{WsStream, WsUpgrade};
     ///
     /// async fn chat(ws: WsUpgrade) -> Result<(), StatusCode> {
+    ///     // `map(str::to_owned)` keeps it beyond `accept`, which takes `ws`.
     ///     let token = ws.secret_subprotocol("bearer.").ok_or(StatusCode::UNAUTHORIZED)?;
     ///     # fn verify(_: &str) -> Option<()> { None }
     ///     let user = verify(token).ok_or(StatusCode::UNAUTHORIZED)?;
@@ -134,9 +135,9 @@ impl WsUpgrade {
         let offered = self.handoff.server.offered_subprotocols().contains(name);
         let spoken = self.handoff.subprotocols.as_ref().is_none_or(|known| known.contains(name));
         if !offered || !spoken {
-            return Err(NotOffered(()));
+            return Err(NotOffered::SUBPROTOCOL);
         }
-        self.acceptance.agreed.subprotocol = Some(HeaderValue::from_str(name).map_err(|_| NotOffered(()))?);
+        self.acceptance.agreed.subprotocol = Some(HeaderValue::from_str(name).map_err(|_| NotOffered::SUBPROTOCOL)?);
         Ok(())
     }
 
@@ -160,6 +161,34 @@ impl WsUpgrade {
     /// ```
     pub fn decline_deflate(&mut self) {
         self.acceptance.agreed.deflate = None;
+        self.acceptance.extensions = None;
+    }
+
+    /// Answers with these extensions instead of what the layer agreed on: `answer` as `Sec-WebSocket-Extensions` has it,
+    /// given the fields of the request that offers them (RFC 6455 §9.1).
+    ///
+    /// It is for gateways, whose upstream does the framing, and for extensions that the application knows itself. Where
+    /// permessage-deflate is among them, [`deflate`](Self::deflate) has its parameters.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue};
+    /// use ws_handshake::{NotOffered, WsUpgrade};
+    ///
+    /// fn agree(ws: &mut WsUpgrade, request: &HeaderMap, upstream: HeaderValue) -> Result<(), NotOffered> {
+    ///     ws.select_extensions(request, upstream)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NotOffered`] if the client does not offer one of them, or permessage-deflate on other terms (RFC 7692 §7.1), or
+    /// if `answer` is malformed. Nothing is changed then.
+    pub fn select_extensions(&mut self, offered: &HeaderMap, answer: HeaderValue) -> Result<(), NotOffered> {
+        let answered = HeaderMap::from_iter([(SEC_WEBSOCKET_EXTENSIONS, answer.clone())]);
+        let deflate = extension::agreed(offered, &answered).map_err(|_| NotOffered::EXTENSION)?;
+        self.acceptance.agreed.deflate = deflate;
+        self.acceptance.extensions = Some(Box::new(answer));
+        Ok(())
     }
 
     /// Fields to be sent with the acceptance: each line of them is appended to it, so that two `Set-Cookie` are two.
@@ -173,7 +202,8 @@ impl WsUpgrade {
     /// Accepts the handshake and goes straight on: the layer answers at once, and what follows this call is the
     /// connection.
     ///
-    /// The rest of the handler runs in a task of its own, in the same tracing span. What the handler returns in the end
+    /// The rest of the handler runs in a task of its own, in the tracing span of the connection, `websocket`, which follows
+    /// from that of the request: instrument it by a span of your own to keep what that had. What the handler returns in the end
     /// is traced and dropped. So is the response half of middleware between the layer and the handler, and a timeout
     /// there ends the stream: see the placement of [`WsHandshakeLayer`](crate::WsHandshakeLayer#placement).
     ///
@@ -274,13 +304,18 @@ impl fmt::Debug for WsUpgrade {
     }
 }
 
-/// The client does not offer this subprotocol, or the layer was not told to speak it.
+/// The client does not offer what a handler selects, or the layer was not told to speak it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotOffered(());
+pub struct NotOffered(&'static str);
+
+impl NotOffered {
+    const SUBPROTOCOL: Self = Self("the subprotocol is not offered by the client, or not spoken here");
+    const EXTENSION: Self = Self("the extensions are not offered by the client, or not on these terms");
+}
 
 impl fmt::Display for NotOffered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the subprotocol is not offered by the client, or not spoken here")
+        f.write_str(self.0)
     }
 }
 

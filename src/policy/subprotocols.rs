@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "tower")]
+use http::HeaderMap;
 use http::HeaderValue;
 
 use super::config_error::ConfigError;
-use crate::handshake::{RejectionKind, grammar::is_token};
+#[cfg(feature = "tower")]
+use crate::handshake::subprotocol::withhold;
+use crate::handshake::{RejectionKind, grammar::is_token, subprotocol::behind};
 
 /// The subprotocols that a server speaks, the most preferred first.
 ///
@@ -75,8 +79,9 @@ impl Subprotocols {
     /// socket if it offered subprotocols and none is answered. Tokens need an alphabet that subprotocols have: unpadded
     /// base64url does.
     ///
-    /// Such an offer is never selected, not by `WsUpgrade::select_subprotocol` either, and never echoed. It is taken out of the request's field before the service behind the layer runs, and neither logged
-    /// nor shown by a `Debug` of this crate. The handler gets it by
+    /// Such an offer, in any case of its letters, is never selected, not by `WsUpgrade::select_subprotocol` either, and
+    /// never echoed. It is taken out of the request's field before the service behind the layer runs, also where a proxy
+    /// has made the request no handshake, and neither logged nor shown by a `Debug` of this crate. The handler gets it by
     /// `WsUpgrade::secret_subprotocol`, and users of floor 1 by
     /// [`ServerHandshake::secret_subprotocol`](crate::handshake::ServerHandshake::secret_subprotocol). Layers outside of
     /// this one see the field as it was sent.
@@ -98,8 +103,10 @@ impl Subprotocols {
             let hint = "cannot begin a subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer.`";
             return Err(ConfigError::new(prefix, hint));
         }
-        if self.names.iter().any(|name| name.as_bytes().starts_with(prefix.as_bytes())) {
-            let hint = "begins a subprotocol that is spoken here: choose a prefix of its own, as `bearer.`";
+        let begun = |name: &&HeaderValue| name.to_str().is_ok_and(|name| behind(prefix, name).is_some());
+        if let Some(name) = self.names.iter().find(begun) {
+            let name = name.to_str().unwrap_or_default();
+            let hint = format!("begins `{name}`, which is spoken here: choose a prefix that none of these begins with");
             return Err(ConfigError::new(prefix, hint));
         }
         self.secret_prefixes = self.secret_prefixes.iter().cloned().chain([prefix.into()]).collect();
@@ -111,7 +118,15 @@ impl Subprotocols {
     }
 
     pub(super) fn is_secret(&self, name: &str) -> bool {
-        self.secret_prefixes.iter().any(|prefix| name.starts_with(&**prefix))
+        self.secret_prefixes.iter().any(|prefix| behind(prefix, name).is_some())
+    }
+
+    /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
+    #[cfg(feature = "tower")]
+    pub(crate) fn withhold_secrets(&self, headers: &mut HeaderMap) {
+        if self.has_secrets() {
+            withhold(headers, |name| self.is_secret(name));
+        }
     }
 
     /// Whether this server speaks `name`.
@@ -169,13 +184,13 @@ mod tests {
         assert!(Subprotocols::new([] as [&str; 0]).is_err());
         assert!(Subprotocols::new(vec![String::from("a"), String::from("A")]).is_ok());
         let chat = || Subprotocols::new(["v1.chat"]).unwrap();
-        for wrong in ["", "bearer ", "bearer/", "v1.", "v1.chat"] {
+        for wrong in ["", "bearer ", "bearer/", "v1.", "V1.", "v1.chat"] {
             assert!(chat().secret_prefix(wrong).is_err(), "{wrong:?}");
         }
         let taken = chat().secret_prefix("v1.").unwrap_err();
         assert_eq!(
             taken.to_string(),
-            "`v1.` begins a subprotocol that is spoken here: choose a prefix of its own, as `bearer.`"
+            "`v1.` begins `v1.chat`, which is spoken here: choose a prefix that none of these begins with"
         );
     }
 }

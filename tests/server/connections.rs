@@ -327,3 +327,52 @@ async fn a_drain_and_a_graceful_shutdown_end_together() {
         assert_eq!((drained.left, drained.ended), (3, 0), "{over:?}");
     }
 }
+
+#[tokio::test]
+async fn a_layer_inside_holds_to_its_own_limits() {
+    let all = Connections::new();
+    let key = || Some(ConnectionKey::from("one and the same"));
+    let by_key = Connections::new().limit_per(3, move |_| key());
+    let layer = |connections: &Connections| WsHandshakeLayer::new().connections(connections.clone());
+    let routes = Router::new()
+        .route("/strict", any(echo).layer(layer(&all.clone().limit(1))))
+        .route("/key", any(echo).layer(layer(&all.clone().limit_per(2, move |_| key()))))
+        .layer(layer(&all))
+        .merge(Router::new().route("/same-key", any(echo).layer(layer(&by_key))).layer(layer(&by_key)));
+    let address = serve(routes).await;
+    for over in Over::ALL {
+        for (path, limit, refused) in [("/strict", 1, 503), ("/key", 2, 429), ("/same-key", 3, 429)] {
+            let mut clients = Vec::new();
+            for _ in 0..limit {
+                let (client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+                assert_eq!(head.status, over.accepted(), "{over:?} {path}");
+                clients.push(client);
+            }
+            let (_, head) = over.handshake(address, &Handshake::valid().to(path)).await;
+            assert_eq!(head.status, refused, "{over:?} {path}");
+            drop(clients);
+            len(&all, 0, path).await;
+            len(&by_key, 0, path).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_undecided_when_a_drain_begins_is_refused() {
+    let connections = Connections::new();
+    let slow = AllowOrigin::async_predicate(|_, _| async move {
+        sleep(Duration::from_millis(100)).await;
+        true
+    });
+    let layer = WsHandshakeLayer::new().allow_origin(slow).connections(connections.clone());
+    let address = serve(Router::new().route("/ws", any(echo)).layer(layer)).await;
+    for over in Over::ALL {
+        let mut client = over.ask(address, &Handshake::valid(), b"").await;
+        if *over == Over::Http1 {
+            len(&connections, 1, "undecided").await;
+        }
+        connections.close();
+        let head = client.head().await;
+        assert_eq!((head.status, head.get("retry-after").is_some()), (503, true), "{over:?}");
+    }
+}

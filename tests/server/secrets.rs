@@ -67,7 +67,7 @@ async fn a_secret_reaches_the_handler_and_nobody_else() {
             ("/ws", "bearer.aHVudGVyMg", None, r#"field None offered [] secret Some("aHVudGVyMg")"#),
             ("/ws", "bearer.aHVudGVyMg, bearer.x", None, r#"field None offered [] secret Some("aHVudGVyMg")"#),
             ("/ws", "v1.chat", Some("v1.chat"), r#"field Some("v1.chat") offered ["v1.chat"] secret None"#),
-            ("/ws", "v1.chat, Bearer.no", Some("v1.chat"), r#"field Some("v1.chat, Bearer.no") offered ["v1.chat", "Bearer.no"] secret None"#),
+            ("/ws", "v1.chat, Bearer.aHVudGVyMg", Some("v1.chat"), r#"field Some("v1.chat") offered ["v1.chat"] secret Some("aHVudGVyMg")"#),
             ("/nested", "v1.chat, bearer.aHVudGVyMg, ticket.t", Some("v1.chat"), r#"field Some("v1.chat") offered ["v1.chat"] secret Some("aHVudGVyMg")"#),
             ("/foreign", "bearer.aHVudGVyMg, v1.chat", Some("v1.chat"), r#"selected Some("v1.chat")"#),
         ];
@@ -108,4 +108,30 @@ fn floor_1_keeps_it_out_of_its_debug() {
     let shown = format!("{server:?}");
     assert!(shown.contains("v1.chat") && !shown.contains(SECRET), "{shown}");
     assert_eq!((server.secret_subprotocol("bearer."), server.secret_subprotocol("ticket.")), (Some(SECRET), None));
+}
+
+/// A proxy that drops `Upgrade`, or speaks HTTP/1.0, makes a page's request of a handshake.
+#[tokio::test]
+async fn a_secret_of_a_request_that_is_no_handshake_reaches_nobody() {
+    async fn shows(headers: HeaderMap) -> String {
+        format!("{:?}", headers.get_all("sec-websocket-protocol").iter().collect::<Vec<_>>())
+    }
+    let subprotocols = Subprotocols::new(["v1.chat"]).unwrap().secret_prefix("bearer.").unwrap();
+    let app = Router::new().route("/ws", any(shows)).layer(WsHandshakeLayer::new().subprotocols(subprotocols));
+    let address = serve(app).await;
+    let plain = |names: &str| offering(names, "/ws").without("upgrade").set("connection", "close");
+    let rows = [
+        ("a secret", plain("v1.chat, bearer.aHVudGVyMg"), r#"["v1.chat"]"#),
+        ("on a second line", plain("v1.chat").add("sec-websocket-protocol", "bearer.aHVudGVyMg"), r#"["v1.chat"]"#),
+        ("a secret alone", plain("bearer.aHVudGVyMg"), "[]"),
+        ("malformed", plain("v1.chat, bearer.aHVudGVyMg/"), "[]"),
+        ("over HTTP/1.0", plain("v1.chat, bearer.aHVudGVyMg").line("GET /ws HTTP/1.0"), r#"["v1.chat"]"#),
+        ("no secret", plain("v1.chat, v2.chat"), r#"["v1.chat, v2.chat"]"#),
+        ("nothing", plain("v1.chat").without("sec-websocket-protocol"), "[]"),
+    ];
+    for (name, request, expected) in rows {
+        let (mut client, head) = Over::Http1.handshake(address, &request).await;
+        assert_eq!(head.status, 200, "{name}");
+        assert_eq!(String::from_utf8(client.rest().await).unwrap(), expected, "{name}");
+    }
 }

@@ -6,13 +6,20 @@ use tokio::time::{Instant, timeout_at};
 
 use super::handle::Connections;
 
+/// `start` and a while; for one that no clock can tell, a time that nobody waits for.
+fn after(start: Instant, while_: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    start.checked_add(while_).unwrap_or_else(|| start + YEARS)
+}
+
 /// How many connections a drain found, by how they went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
     /// Those that left by themselves.
     pub left: usize,
-    /// Those that were ended at the deadline.
+    /// Those that were ended at the deadline: their streams give and take no more. The connection itself is closed once
+    /// its handler lets go of the stream, which one does that reads or writes.
     pub ended: usize,
 }
 
@@ -20,11 +27,16 @@ impl Connections {
     /// Brings all connections to an end: refuses new handshakes, asks each connection to close, one after the other and
     /// evenly over the time `over`, and ends what is left at `deadline`. Both are counted from the call.
     ///
+    /// Handshakes are refused from the call on; connections are asked while the future is polled, so await or spawn it at
+    /// once. An `over` beyond the `deadline` is cut to it.
+    ///
     /// A handler is asked by [`WsStream::closing`](crate::WsStream::closing), and closes as its protocol has it. Its clients
     /// come back to other servers, and `over` is the time over which they do: a fleet that closes all at once has all
     /// its clients back within a second. A stream that is ended gives end of file to be read and fails to be written.
     ///
-    /// The future resolves once all connections have gone, at the latest at `deadline`. Dropped before, it signals no
+    /// The future resolves once all connections have gone, at the latest at `deadline`. A handler that holds its stream
+    /// without reading or writing is still there then, and so is its connection: [`wait`](Self::wait) waits for it.
+    /// Dropped before, it signals no
     /// more; handshakes stay refused. Over HTTP/2 the server can be held up beyond the deadline by a client that takes no
     /// more of what was sent to it: bound the server's own end too, as the example `shutdown` does. Within axum, start it by the signal that starts the graceful shutdown of the server,
     /// and join the two, for over HTTP/2 `serve` does not end while a socket is open:
@@ -55,8 +67,9 @@ impl Connections {
         let connections = self.clone();
         connections.close();
         async move {
-            let (count, gone) = connections.ask(start, over, start + deadline).await;
-            if gone || timeout_at(start + deadline, connections.wait()).await.is_ok() {
+            let end = after(start, deadline);
+            let (count, gone) = connections.ask(start, over.min(deadline), end).await;
+            if gone || timeout_at(end, connections.wait()).await.is_ok() {
                 return Drained { left: count, ended: 0 };
             }
             let rest = connections.registry.signals();
@@ -73,7 +86,7 @@ impl Connections {
         let count = signals.len();
         let share = 1.0 / f64::from(u32::try_from(count).unwrap_or(u32::MAX).max(1));
         for (turn, signal) in (0_u32..).zip(signals) {
-            let due = (start + over.mul_f64(f64::from(turn) * share)).min(deadline);
+            let due = after(start, over.mul_f64(f64::from(turn) * share)).min(deadline);
             if Instant::now() < due && timeout_at(due, self.wait()).await.is_ok() {
                 return (count, true);
             }

@@ -8,7 +8,6 @@ use super::{
     key_limit::{ConnectionKey, KeyLimit},
     permit::{ConnectionPermit, Membership},
     registry::{Full, Registry},
-    signal::Signal,
 };
 
 /// Counts the connections of one or more layers for as long as their streams live, limits them, and brings them to an end.
@@ -64,7 +63,8 @@ impl Connections {
     /// Refuses handshakes while `limit` connections are open (503, with a `Retry-After` of 5 to 15 seconds, at random,
     /// so that those refused do not all return at once). The default is no limit.
     ///
-    /// The limit is this handle's and of the clones made of it from here on; the count is that of all.
+    /// The limit is this handle's and of the clones made of it from here on; the count is that of all. A layer inside
+    /// another one, on a clone with a lower limit, holds those that come through it to that.
     pub fn limit(self, limit: usize) -> Self {
         self.with(|limits| limits.all = limit)
     }
@@ -121,20 +121,25 @@ impl Connections {
         permit.membership(&self.registry)
     }
 
-    /// Takes a place for the request; `None` where it has one, by a layer further `out`.
+    /// Takes a place for the request; `None` where it has all that it needs, by a layer further `out`.
     pub(in super::super) fn admit(
         &self, parts: &Parts, out: Option<Membership>,
     ) -> Result<Option<ConnectionPermit>, Full> {
-        if out.as_ref().is_some_and(|out| out.counted) {
-            return Ok(None);
-        }
         if self.registry.is_closed() {
             return Err(Full::Closed);
         }
-        let keys = self.limits.per_key.iter().map(|limit| limit.take(parts)).collect::<Result<_, _>>()?;
-        let signal = out.map_or_else(Arc::<Signal>::default, |out| out.signal);
-        self.registry.enter(self.limits.all, &signal)?;
-        Ok(Some(ConnectionPermit::new(Arc::clone(&self.registry), signal, keys)))
+        let out = out.unwrap_or_default();
+        let lacking = self.limits.per_key.iter().filter(|limit| !out.keys.iter().any(|held| Arc::ptr_eq(held, limit)));
+        let keys = lacking.map(|limit| limit.take(parts)).collect::<Result<Box<_>, _>>()?;
+        if !out.counted {
+            self.registry.enter(self.limits.all, &out.signal)?;
+            return Ok(Some(ConnectionPermit::new(Some(Arc::clone(&self.registry)), out.signal, keys)));
+        }
+        // It is one of them already; this handle's limits may be stricter.
+        if self.registry.open() > self.limits.all {
+            return Err(Full::Limit);
+        }
+        Ok((!keys.is_empty()).then(|| ConnectionPermit::new(None, out.signal, keys)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {

@@ -59,8 +59,9 @@ impl ConnectionKey {
     #[must_use]
     pub fn forwarded(headers: &HeaderMap) -> Option<Self> {
         const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-        let line = headers.get_all(FORWARDED_FOR).iter().next_back()?.to_str().ok()?;
-        let last = line.rsplit(',').next()?.trim();
+        let line = headers.get_all(FORWARDED_FOR).iter().next_back()?;
+        // What stands before the last comma is the client's, and need not even be text.
+        let last = str::from_utf8(line.as_bytes().rsplit(|byte| *byte == b',').next()?).ok()?.trim();
         let address = last.parse::<IpAddr>().or_else(|_| {
             let socket = last.parse::<std::net::SocketAddr>();
             let bracketed = || last.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -140,6 +141,13 @@ pub(super) struct KeyPermit {
     key: Option<ConnectionKey>,
 }
 
+impl KeyPermit {
+    /// What it counts by.
+    pub(super) fn limit(&self) -> Arc<KeyLimit> {
+        Arc::clone(&self.limit)
+    }
+}
+
 impl Drop for KeyPermit {
     fn drop(&mut self) {
         let mut counts = self.limit.lock();
@@ -159,10 +167,12 @@ mod tests {
 
     #[test]
     fn forwarded_addresses_are_those_that_the_proxy_added() {
-        let rows: [(&str, &[&str], Option<&str>); 11] = [
+        let rows: [(&str, &[&str], Option<&str>); 13] = [
             ("nothing", &[], None),
             ("one", &["192.0.2.1"], Some("192.0.2.1")),
             ("the last of a line", &["198.51.100.7, 192.0.2.1"], Some("192.0.2.1")),
+            ("behind what is no text", &["\u{ff}, 192.0.2.1"], Some("192.0.2.1")),
+            ("what is no text", &["192.0.2.1, \u{ff}"], None),
             ("the last line", &["198.51.100.7", "192.0.2.1"], Some("192.0.2.1")),
             ("with a port", &["192.0.2.1:4711"], Some("192.0.2.1")),
             ("IPv6, by its network", &["2001:db8:1:2:3::4"], Some("2001:db8:1:2::")),
@@ -175,7 +185,7 @@ mod tests {
         for (name, lines, expected) in rows {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append("x-forwarded-for", line.parse().unwrap());
+                headers.append("x-forwarded-for", http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
             }
             let expected = expected.map(|address| ConnectionKey::from(address.parse::<IpAddr>().unwrap()));
             assert_eq!(ConnectionKey::forwarded(&headers), expected, "{name}");

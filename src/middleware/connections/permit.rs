@@ -1,9 +1,9 @@
 //! The right to be connected.
 
-use std::{fmt, sync::Arc, task::Context};
+use std::{fmt, mem, sync::Arc, task::Context};
 
 use super::{
-    key_limit::KeyPermit,
+    key_limit::{KeyLimit, KeyPermit},
     registry::Registry,
     signal::{Closing, Half, Signal},
 };
@@ -15,25 +15,30 @@ use super::{
 /// lives. The deadline of a drain does not reach IO that was taken out of its stream: heed [`closing`](Self::closing).
 pub struct ConnectionPermit(Box<Inner>);
 
-/// How a connection that holds a permit stands with other connections.
+/// How a connection that may hold a permit stands with other connections.
+#[derive(Default)]
 pub(in super::super) struct Membership {
     /// Whether it is one of these.
     pub(super) counted: bool,
+    /// The limits that it is counted by already.
+    pub(super) keys: Vec<Arc<KeyLimit>>,
     pub(super) signal: Arc<Signal>,
 }
 
 /// Boxed, for framing libraries move a stream about.
 struct Inner {
-    registry: Arc<Registry>,
+    /// `None` where a permit further out holds the place itself.
+    registry: Option<Arc<Registry>>,
     signal: Arc<Signal>,
-    _keys: Box<[KeyPermit]>,
+    keys: Box<[KeyPermit]>,
     /// That of a layer further out, on other [`Connections`](crate::Connections). It has the same signal.
     outer: Option<ConnectionPermit>,
 }
 
 impl ConnectionPermit {
-    pub(super) fn new(registry: Arc<Registry>, signal: Arc<Signal>, keys: Box<[KeyPermit]>) -> Self {
-        Self(Box::new(Inner { registry, signal, _keys: keys, outer: None }))
+    pub(super) fn new(registry: Option<Arc<Registry>>, signal: Arc<Signal>, keys: Box<[KeyPermit]>) -> Self {
+        signal.hold();
+        Self(Box::new(Inner { registry, signal, keys, outer: None }))
     }
 
     /// Resolves when the connection is asked to come to its end; see [`WsStream::closing`](crate::WsStream::closing).
@@ -48,12 +53,30 @@ impl ConnectionPermit {
     }
 
     pub(super) fn membership(&self, registry: &Arc<Registry>) -> Membership {
-        Membership { counted: self.is_of(registry), signal: Arc::clone(&self.0.signal) }
+        let counted = self.any(|permit| permit.registry.as_ref().is_some_and(|own| Arc::ptr_eq(own, registry)));
+        let mut keys = Vec::new();
+        self.any(|permit| {
+            keys.extend(permit.keys.iter().map(KeyPermit::limit));
+            false
+        });
+        Membership { counted, keys, signal: Arc::clone(&self.0.signal) }
     }
 
-    /// Whether this is a place in `registry`, or holds one further out.
-    fn is_of(&self, registry: &Arc<Registry>) -> bool {
-        Arc::ptr_eq(&self.0.registry, registry) || self.0.outer.as_ref().is_some_and(|outer| outer.is_of(registry))
+    /// Whether the connections that it is one of take no more.
+    pub(in super::super) fn is_closed(&self) -> bool {
+        self.any(|permit| permit.registry.as_ref().is_some_and(|registry| registry.is_closed()))
+    }
+
+    /// Whether something is so of this, or of a permit further out.
+    fn any(&self, mut is: impl FnMut(&Inner) -> bool) -> bool {
+        let mut permit = Some(self);
+        while let Some(Self(inner)) = permit {
+            if is(inner) {
+                return true;
+            }
+            permit = inner.outer.as_ref();
+        }
+        false
     }
 
     pub(in super::super) fn is_ended(&self) -> bool {
@@ -68,7 +91,13 @@ impl ConnectionPermit {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.registry.leave(&self.signal);
+        // Whoever waits until nobody is left finds all places free then.
+        drop(mem::take(&mut self.keys));
+        drop(self.outer.take());
+        if let Some(registry) = &self.registry {
+            registry.leave(&self.signal);
+        }
+        self.signal.let_go();
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -14,6 +14,8 @@ use std::{
 #[derive(Default)]
 pub(super) struct Signal {
     state: AtomicU8,
+    /// How many permits there are of the connection: one for each layer that counts it.
+    permits: AtomicU32,
     waiting: Mutex<Waiting>,
 }
 
@@ -37,6 +39,18 @@ const CLOSING: u8 = 1;
 const ENDED: u8 = 2;
 
 impl Signal {
+    /// There is one permit more.
+    pub(super) fn hold(&self) {
+        self.permits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// There is one permit less. With the last of them the connection has gone, and nobody has to wait any more.
+    pub(super) fn let_go(&self) {
+        if self.permits.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
+    }
+
     /// Asks the handler to bring the connection to its end.
     pub(super) fn close(&self) {
         self.state.fetch_max(CLOSING, Ordering::AcqRel);
@@ -89,7 +103,8 @@ fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     if slot.as_ref().is_some_and(|stored| stored.will_wake(waker)) { None } else { slot.replace(waker.clone()) }
 }
 
-/// Resolves when a connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain).
+/// Resolves when a connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain), and when
+/// its permit has gone with its stream.
 ///
 /// It is given by [`WsStream::closing`](crate::WsStream::closing), and stays of use once a framing library has taken the
 /// stream. It is `Unpin`, and once it has resolved it always does, so that a `select!` in a loop can poll it by reference.
@@ -97,7 +112,10 @@ fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
 ///
 /// ```
 /// use futures_util::{SinkExt, TryStreamExt};
-/// use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+/// use tokio_tungstenite::{
+///     WebSocketStream,
+///     tungstenite::protocol::{CloseFrame, Role, frame::coding::CloseCode},
+/// };
 /// use ws_handshake::WsStream;
 ///
 /// async fn chat(stream: WsStream) -> Result<(), tokio_tungstenite::tungstenite::Error> {
@@ -110,9 +128,14 @@ fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
 ///                 Some(_) => {}
 ///                 None => return Ok(()),
 ///             },
-///             () = &mut closing => return socket.close(None).await,
+///             () = &mut closing => break,
 ///         }
 ///     }
+///     let away = CloseFrame { code: CloseCode::Away, reason: "the server is about to stop".into() };
+///     socket.close(Some(away)).await?;
+///     // A socket that is dropped with bytes of the client unread is reset, and the client may never see the close.
+///     while socket.try_next().await?.is_some() {}
+///     Ok(())
 /// }
 /// ```
 #[must_use = "futures do nothing unless they are polled"]

@@ -107,3 +107,47 @@ async fn whoever_waits_no_longer_leaves_nothing_behind() {
     // The registry's, the permit's, the one that waits no longer, and this.
     assert_eq!(Arc::strong_count(&signal), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_takes_any_duration() {
+    let connections = Connections::new();
+    let permits = [admit(&connections), admit(&connections)];
+    let draining = tokio::spawn(connections.drain(Duration::MAX, Duration::from_secs(1)));
+    let drained = draining.await.unwrap();
+    assert_eq!((drained.left, drained.ended), (0, 2));
+    // The time to ask in is cut to the deadline: the second was asked half way.
+    assert!(permits.iter().all(|permit| permit.closing().is_closing()));
+    drop(permits);
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let draining = tokio::spawn(connections.drain(Duration::ZERO, Duration::MAX));
+    permit.closing().await;
+    drop(permit);
+    assert_eq!(draining.await.unwrap().left, 1);
+}
+
+#[tokio::test]
+async fn closing_resolves_once_the_last_permit_has_gone() {
+    let (outer, inner) = (Connections::new(), Connections::new());
+    let permit = admit(&outer);
+    let within = inner.admit(&parts(), Some(inner.membership(&permit))).unwrap().unwrap();
+    let mut closing = Box::pin(within.closing());
+    drop(within);
+    assert!(futures_util::poll!(&mut closing).is_pending(), "a permit further out is there");
+    drop(permit);
+    assert!(futures_util::poll!(&mut closing).is_ready());
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_last_finds_its_key_free() {
+    let connections = Connections::new().limit_per(1, |_| None);
+    for _ in 0..1000 {
+        let permit = admit(&connections);
+        let leaving = thread::spawn(move || drop(permit));
+        while connections.len() > 0 {
+            std::hint::spin_loop();
+        }
+        assert_eq!(connections.len_of(None), 0);
+        leaving.join().unwrap();
+    }
+}

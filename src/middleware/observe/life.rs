@@ -21,7 +21,7 @@ struct Seen {
 }
 
 impl Approved {
-    pub(super) fn new(uri: &Uri) -> Self {
+    pub(in super::super) fn new(uri: &Uri) -> Self {
         Self(Path::of(uri).map(|path| Box::new(Seen { path, span: OnceLock::new() })))
     }
 

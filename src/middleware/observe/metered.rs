@@ -12,10 +12,20 @@ use crate::handshake::RejectionKind;
 ///
 /// | Name | Kind | Unit | Labels |
 /// |---|---|---|---|
-/// | `websocket.server.handshakes` | counter | handshakes decided | `outcome` (`approved`, `refused`), `error.type` of those refused (the [`RejectionKind`]), `network.protocol.version` (`1.1`, `2`) |
+/// | `websocket.server.handshakes` | counter | handshakes decided | `outcome` (`approved`, `refused`), `error.type` of those refused (the [`RejectionKind`]), `network.protocol.version` (`1.1`, `2`; `1.0` and `3` of those refused) |
 /// | `websocket.server.active_connections` | gauge | connections | |
 /// | `websocket.server.connection.duration` | histogram | seconds | `end` (as the span has it) |
 /// | `websocket.server.io` | counter | bytes of the stream, frames and all | `network.io.direction` (`receive`, `transmit`) |
+///
+/// - *Approved* is what the layer lets through: whether its handler then accepts it, or answers 401, is the handler's to
+///   count, and `active_connections` begins with the stream.
+/// - An `end` is `dropped` where the handler lets go of the stream, as it does after a clean closing handshake, whoever
+///   began that; `eof` where the client was gone first; `error` where reading or writing failed; `drained` where a drain
+///   ended it at its deadline; `taken` where the handler took the stream apart.
+///
+/// An exporter for Prometheus writes the dots as underscores, and, of `metrics-exporter-prometheus`, only
+/// `with_recommended_naming(true)` adds `_total`, `_seconds` and `_bytes`; the duration is a summary unless buckets are
+/// set for it. The example `observed` does so.
 ///
 /// Where layers stand one inside the other, each counts what it decides; a connection is counted once.
 ///

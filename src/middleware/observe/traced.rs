@@ -106,8 +106,13 @@ pub(in super::super) fn upgrade_failed(error: UpgradeError) {
 }
 
 pub(in super::super) fn returned(status: Option<StatusCode>) {
+    let failed = status.is_some_and(|status| status.is_server_error());
     let status = status.map(|status| status.as_u16());
-    tracing::debug!(target: TARGET, status, "handler returned after accepting; its answer is dropped");
+    if failed {
+        tracing::warn!(target: TARGET, status, "handler failed after accepting; its answer is dropped");
+    } else {
+        tracing::debug!(target: TARGET, status, "handler returned after accepting; its answer is dropped");
+    }
 }
 
 pub(in super::super) fn no_runtime() {
@@ -163,7 +168,9 @@ impl ConnectionSpan {
     }
 
     pub(super) fn open(&self, subprotocol: Option<&str>) {
-        self.0.record("subprotocol", subprotocol);
+        if let Some(subprotocol) = subprotocol {
+            self.0.record("subprotocol", subprotocol);
+        }
     }
 
     pub(super) fn end(&self, read: u64, written: u64, end: &'static str) {
