@@ -7,6 +7,7 @@ use std::{
     collections::HashSet,
     error::Error,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -24,13 +25,15 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message},
 };
-use ws_handshake::{AllowHost, Subprotocols, WsHandshakeLayer, WsStream};
+use ws_handshake::{AllowHost, Connections, Subprotocols, WsHandshakeLayer, WsStream};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
+    let connections = Connections::new();
     let layer = WsHandshakeLayer::new()
         .allow_hosts(AllowHost::loopback())
+        .connections(connections.clone())
         .subprotocols(Subprotocols::new(["v1.chat"])?.required());
     let app = Router::new()
         .route("/", get(async || Html(include_str!("chat.html"))))
@@ -39,7 +42,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(Arc::new(Room { said: broadcast::Sender::new(64), names: Mutex::default() }));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    tokio::select! {
+        served = axum::serve(listener, app) => served?,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    connections.drain(Duration::from_secs(1), Duration::from_secs(5)).await;
     Ok(())
 }
 
@@ -51,6 +58,7 @@ async fn chat(State(room): State<Arc<Room>>, stream: WsStream) {
 }
 
 async fn visit(room: &Room, stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut closing = stream.closing();
     let mut socket = stream.into_tungstenite(None).await?;
     let Some(visitor) = enter(room, &mut socket).await? else { return Ok(()) };
     let mut said = room.said.subscribe();
@@ -70,8 +78,13 @@ async fn visit(room: &Room, stream: WsStream) -> Result<(), Box<dyn Error + Send
                 };
                 socket.send(Message::text(text)).await?;
             }
+            () = &mut closing => break,
         }
     }
+    // The server is about to stop. What the client sends until it answers the close is read, so that it sees that.
+    socket.close(None).await?;
+    while socket.try_next().await?.is_some() {}
+    Ok(())
 }
 
 /// Waits for a name that nobody has; `None` if the visitor leaves before.

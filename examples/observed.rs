@@ -4,12 +4,14 @@
 //! Prometheus reads the one; the others are the spans of connections as they end, and what is said within them. The first
 //! argument is another address to listen on.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     routing::{any, get},
 };
 use futures_util::{SinkExt, TryStreamExt};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::net::TcpListener;
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -18,8 +20,20 @@ use ws_handshake::{WsHandshakeLayer, WsStream};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_env_filter("ws_handshake=debug,info").with_span_events(FmtSpan::CLOSE).init();
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    // `_total`, `_seconds` and `_bytes` behind the names, and a histogram rather than a summary.
+    let metrics = PrometheusBuilder::new()
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(Matcher::Full("websocket.server.connection.duration".into()), &BUCKETS)?
+        .install_recorder()?;
     ws_handshake::describe_metrics();
+    // The recorder wants to be looked after, lest it grow.
+    let looked_after = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            looked_after.run_upkeep();
+        }
+    });
 
     let app = Router::new()
         .route("/", any(echo).layer(WsHandshakeLayer::new()))
@@ -30,6 +44,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     axum::serve(listener, app).await?;
     Ok(())
 }
+
+/// In seconds: connections last from one message to days.
+const BUCKETS: [f64; 6] = [1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0];
 
 async fn echo(stream: WsStream) {
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;

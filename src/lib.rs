@@ -43,6 +43,8 @@
 //! - The middleware (`WsHandshakeLayer`, `WsUpgrade`, `WsStream`): tower and hyper. Feature `tower`.
 //! - The axum extractors. Feature `axum`, on by default.
 //!
+//! Above them stand the framing libraries on the stream, the client's end, and what tests an application in memory.
+//!
 //! A newcomer to the code reads `handshake/mod.rs` (the rules), `policy/decide.rs` (the decision), `middleware/service.rs`
 //! (where it is applied), `middleware/handoff.rs` (when the stream is released) and `extract.rs` (what a handler gets).
 //!
@@ -55,6 +57,8 @@
 //! - `http2`: handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
 //!   as `axum::serve` does with axum's own feature `http2`.
 //! - `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc`: that framing library on the stream.
+//! - `client`: `WsRequest`, the other end of the handshake, over a connection of your own.
+//! - `testing`: `testing::TestServer`, upgrades in memory through the real layer.
 //! - `tower`: the middleware alone.
 //!
 //! Without any of them there are four dependencies: `arc-swap`, `base64`, `http` and `sha1`.
@@ -103,11 +107,18 @@ pub use self::{
 };
 
 /// The README's code, compiled.
-#[cfg(all(doctest, feature = "axum", feature = "tungstenite"))]
+#[cfg(all(doctest, feature = "axum", feature = "testing", feature = "tungstenite"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
 /// The guide's code, compiled.
-#[cfg(all(doctest, feature = "axum", feature = "tungstenite", feature = "yawc"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "fastwebsockets",
+    feature = "tokio-websockets",
+    feature = "tungstenite",
+    feature = "yawc"
+))]
 #[doc = include_str!("../docs/framing.md")]
 mod framing_guide {}

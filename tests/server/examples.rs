@@ -178,7 +178,12 @@ async fn what_is_observed_can_be_scraped() {
         }
     };
     let text = timeout(SOON, counted).await.expect("the connection is still counted");
-    for expected in ["outcome=\"approved\"", "error_type=\"OriginNotAllowed\"", "websocket_server_io{"] {
+    for expected in [
+        "outcome=\"approved\"",
+        "error_type=\"OriginNotAllowed\"",
+        "websocket_server_io_bytes_total{",
+        "websocket_server_connection_duration_seconds_bucket{end=\"dropped\",le=\"+Inf\"} 1",
+    ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
 }
