@@ -131,6 +131,17 @@ impl ClientHandshake {
     }
 }
 
+/// The one host that a request names, whether it is a handshake or not.
+///
+/// # Errors
+///
+/// A [`Rejection`] (400) where `Host`, over HTTP/2 `:authority`, is missing, repeated or malformed, or the two or an absolute
+/// target disagree (RFC 9112 §3.2).
+pub fn request_authority<B>(request: &Request<B>) -> Result<Authority, Rejection> {
+    let head = Head::from(request);
+    head.authority(Fields::find(head.headers).host).map_err(|kind| head.reject(kind))
+}
+
 /// The parts of a request's head that a handshake is read from.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {

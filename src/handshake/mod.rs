@@ -91,7 +91,7 @@ pub(crate) mod subprotocol;
 
 pub use self::{
     authority::Authority,
-    client::ClientHandshake,
+    client::{ClientHandshake, request_authority},
     deflate::DeflateParams,
     key::{InvalidKey, Key},
     origin::{InvalidOrigin, Origin},

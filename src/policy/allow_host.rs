@@ -69,7 +69,20 @@ impl AllowHost {
         Self { hosts: Arc::default(), loopback: true }
     }
 
-    pub(super) fn allows(&self, authority: &Authority) -> bool {
+    /// Whether `authority` is one of these. The layer asks this of handshakes; of plain requests the application may, with
+    /// [`handshake::request_authority`](crate::handshake::request_authority).
+    ///
+    /// ```
+    /// use http::{Request, StatusCode};
+    /// use ws_handshake::{AllowHost, handshake::request_authority};
+    ///
+    /// fn guard<B>(hosts: &AllowHost, request: &Request<B>) -> Result<(), StatusCode> {
+    ///     let authority = request_authority(request).map_err(|rejection| rejection.status())?;
+    ///     if hosts.allows(&authority) { Ok(()) } else { Err(StatusCode::FORBIDDEN) }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn allows(&self, authority: &Authority) -> bool {
         if self.loopback && is_loopback(authority.as_host()) {
             return true;
         }

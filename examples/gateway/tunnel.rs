@@ -1,0 +1,109 @@
+//! Bytes both ways, once both ends have accepted.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use ws_handshake::WsStream;
+
+/// Copies until both ends have finished, one has failed, or the gateway is about to stop.
+pub(super) async fn run(mut client: WsStream, mut upstream: WsStream) {
+    let closing = client.closing();
+    let (mut there, mut back) = (Way::default(), Way::default());
+    let copying = poll_fn(|cx| {
+        let (there, back) = (there.poll(cx, &mut client, &mut upstream), back.poll(cx, &mut upstream, &mut client));
+        match (there, back) {
+            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    });
+    let copied = tokio::select! {
+        copied = copying => copied,
+        // Both see the end. A close frame cannot be sent here: it might come into the middle of another.
+        () = closing => return,
+    };
+    if copied.is_err() {
+        // An end that was cut off is no end of the data: the other end is to see that too.
+        [client, upstream].into_iter().for_each(reset);
+    }
+}
+
+/// Closes a TCP connection by a reset.
+fn reset(stream: WsStream) {
+    if let Ok(parts) = stream.downcast::<TokioIo<TcpStream>>() {
+        let _ = parts.io.inner().set_zero_linger();
+    }
+}
+
+/// One direction.
+///
+/// An idle one holds 4 KiB. While bytes come faster than that, so that each read fills what there is, the buffer grows.
+#[derive(Default)]
+struct Way {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    unflushed: bool,
+    finished: bool,
+    done: bool,
+}
+
+const SMALLEST: usize = 4 << 10;
+const LARGEST: usize = 64 << 10;
+
+impl Way {
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut WsStream, to: &mut WsStream) -> Poll<io::Result<()>> {
+        while !self.done {
+            if self.start == self.end && !self.finished && self.poll_fill(cx, from)?.is_pending() {
+                if self.unflushed {
+                    ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                    self.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+            while self.start < self.end {
+                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.buffer[self.start..self.end]))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.start += written;
+                self.unflushed = true;
+            }
+            if self.finished {
+                ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                self.done = true;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut WsStream) -> Poll<io::Result<()>> {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; SMALLEST];
+        } else if self.end == self.buffer.len() && self.end < LARGEST {
+            self.buffer = vec![0; self.end * 4];
+        }
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        let read = Pin::new(from).poll_read(cx, &mut buffer)?;
+        let filled = buffer.filled().len();
+        if read.is_pending() {
+            if self.buffer.len() > SMALLEST {
+                // It is idle now, for as long as nobody knows.
+                self.buffer = vec![0; SMALLEST];
+            }
+            (self.start, self.end) = (0, 0);
+            return Poll::Pending;
+        }
+        (self.start, self.end, self.finished) = (0, filled, filled == 0);
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,94 @@
+//! Plain HTTP through the gateway, and what a proxy must not do.
+
+use tokio::net::TcpListener;
+
+use crate::support::{A_WHILE, Gateway, field, status};
+
+#[tokio::test]
+async fn requests_and_responses_go_through_without_what_is_for_one_connection() {
+    let gateway = Gateway::start(&[]).await;
+    let address = &gateway.address;
+    let request = format!(
+        "POST /items?x=1 HTTP/1.1\r\nHost: {address}\r\nContent-Length: 5\r\nX-Mine: kept\r\nConnection: x-named\r\n\
+         X-Named: gone\r\nX-Forwarded-For: forged\r\nForwarded: for=forged\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\
+         Proxy-Authorization: Basic eA==\r\n\r\nhello"
+    );
+    let (mut client, mut upstream, head) = gateway.ask(&request).await;
+    assert!(head.starts_with("POST /items?x=1 HTTP/1.1\r\n"), "{head}");
+    assert_eq!(upstream.exactly(5).await, "hello");
+    #[rustfmt::skip]
+    let rows = [
+        ("host", Some(&**address)), ("content-length", Some("5")), ("x-mine", Some("kept")), ("x-named", None),
+        ("x-forwarded-for", Some("127.0.0.1")), ("forwarded", None), ("upgrade", None), ("http2-settings", None),
+        ("connection", None), ("proxy-authorization", None),
+    ];
+    for (name, expected) in rows {
+        assert_eq!(field(&head, name).as_deref(), expected, "{name}");
+    }
+    upstream
+        .send("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nX-Mine: kept\r\nConnection: x-named\r\nX-Named: gone\r\n\
+               Keep-Alive: timeout=5\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        .await;
+    let answer = client.head().await;
+    assert_eq!((status(&answer), field(&answer, "x-mine").as_deref()), (201, Some("kept")));
+    assert_eq!((field(&answer, "x-named"), field(&answer, "keep-alive")), (None, None));
+    assert_eq!(client.exactly(13).await, "3\r\nabc\r\n0\r\n\r\n");
+    // The connection goes on.
+    client.send(&format!("GET /again HTTP/1.1\r\nHost: {address}\r\n\r\n")).await;
+    let again = tokio::select! {
+        // On the same connection to the upstream, or on another.
+        head = upstream.head() => head,
+        (_, head) = gateway.asked() => head,
+    };
+    assert!(again.starts_with("GET /again HTTP/1.1\r\n"), "{again}");
+}
+
+#[tokio::test]
+async fn a_connect_is_405_and_an_absolute_target_chooses_no_upstream() {
+    let gateway = Gateway::start(&[]).await;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = elsewhere.local_addr().unwrap();
+    let connect = format!("CONNECT {other} HTTP/1.1\r\nHost: {other}\r\nConnection: close\r\n\r\n");
+    let answer = gateway.refused(&connect).await;
+    assert_eq!((status(&answer), field(&answer, "allow").is_some()), (405, true), "{answer}");
+
+    let (_client, _upstream, head) =
+        gateway.ask(&format!("GET http://{other}/secret HTTP/1.1\r\nHost: {other}\r\n\r\n")).await;
+    assert!(head.starts_with("GET /secret HTTP/1.1\r\n"), "{head}");
+    assert!(tokio::time::timeout(A_WHILE, elsewhere.accept()).await.is_err(), "another server is asked");
+}
+
+#[tokio::test]
+async fn hosts_are_guarded_for_plain_requests_too() {
+    let gateway = Gateway::start(&["--allow-host", "app.example.com"]).await;
+    let get = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
+    #[rustfmt::skip]
+    let rows = [
+        ("another host", get("Host: evil.example\r\n"), 403),
+        ("a malformed one", get("Host: app.example.com:99999\r\n"), 400),
+        ("two of them", get("Host: app.example.com\r\nHost: evil.example\r\n"), 400),
+        ("none", get(""), 400),
+        ("a target that disagrees", get("Host: app.example.com\r\n").replace("GET /", "GET http://evil.example/"), 400),
+    ];
+    for (name, request, expected) in rows {
+        assert_eq!(status(&gateway.refused(&request).await), expected, "{name}");
+    }
+    let (_client, _upstream, head) = gateway.ask(&get("Host: app.example.com\r\n")).await;
+    assert_eq!(field(&head, "host").as_deref(), Some("app.example.com"));
+}
+
+#[tokio::test]
+async fn an_upstream_that_switches_unasked_is_502_as_is_a_dead_one_and_a_slow_one_504() {
+    let gateway = Gateway::start(&["--upstream-timeout", "0.3"]).await;
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address);
+    let (mut client, mut upstream, _) = gateway.ask(&get).await;
+    upstream.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n").await;
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
+    let (mut client, _upstream, _) = gateway.ask(&get).await;
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 504);
+    let Gateway { process: _process, upstream, address, .. } = gateway;
+    drop(upstream);
+    let mut client = crate::support::Peer(tokio::net::TcpStream::connect(&address).await.unwrap());
+    client.send(&get).await;
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
+}
