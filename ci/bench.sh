@@ -4,10 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if ! command -v valgrind >/dev/null; then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null
-fi
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+packages valgrind=valgrind
 cargo bench --quiet --locked --no-default-features --bench decision
 cargo bench --quiet --locked --bench allocations
 cargo bench --quiet --locked --bench connections

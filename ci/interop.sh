@@ -6,10 +6,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [[ ! -x /usr/bin/chromium ]]; then
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null
-fi
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+packages chromium=chromium
 npm ci --prefix ci/interop/node --no-fund --no-audit --loglevel=error
 venv=target/interop-venv
 python3 -m venv "$venv"

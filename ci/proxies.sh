@@ -6,25 +6,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin
 
-declare -A packages=(
-    [apache2]=apache2-bin [caddy]=caddy [haproxy]=haproxy [nghttpx]=nghttp2-proxy [nginx]=nginx-light
-)
-missing=()
-for program in "${!packages[@]}"; do
-    command -v "$program" >/dev/null || missing+=("${packages[$program]}")
-done
-install_packages() (
-    # Debian starts what it installs, unless this file says no.
-    policy=/usr/sbin/policy-rc.d
-    if [[ ! -e $policy ]]; then
-        trap 'rm -f "$policy"' EXIT
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod +x "$policy"
-    fi
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
-)
-((${#missing[@]} == 0)) || install_packages "${missing[@]}"
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+packages apache2=apache2-bin caddy=caddy haproxy=haproxy nghttpx=nghttp2-proxy nginx=nginx-light
 [[ -d ci/interop/node/node_modules ]] || npm ci --prefix ci/interop/node --no-fund --no-audit --loglevel=error
 
 # shellcheck source=ci/suites.sh

@@ -32,13 +32,8 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, mut ws: WsUpgrade, re
     }
     // The stream may live for days: the request does not have to.
     drop(request);
-    match ws.accept().await {
-        Ok(client) => {
-            tunnel::run(client, upstream).await;
-            StatusCode::OK.into_response()
-        }
-        Err(error) => error.into_response(),
-    }
+    // Not straight on: the tunnel is then a task of its own, and nothing of the request's way to here is polled with it.
+    ws.on_upgrade(|client| tunnel::run(client, upstream))
 }
 
 /// Asks the upstream for the same WebSocket, with the same offers.
