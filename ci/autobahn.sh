@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Autobahn's cases against each framing library, behind the layer and by its own accept: docs/autobahn.md.
+# Autobahn's cases against each framing library, behind the layer and by its own accept, and against Python's `websockets`,
+# through the example `gateway` and without it: docs/autobahn.md.
 #
 # `--write` writes that file rather than comparing it. `--full` has the cases about permessage-deflate send all of their
 # messages. `SERVERS=FILE ci/autobahn.sh` takes the executable of benches/framing from there instead of building it.
@@ -45,6 +46,12 @@ for library in fastwebsockets tokio-websockets tungstenite yawc; do
         suite "$server" timeout 30m "$venv/bin/python" ci/autobahn/run.py "$SERVER" "$work/$server.json" \
             "${deflate[@]}" "${full[@]}"
     done
+done
+cargo build --quiet --all-features --example gateway
+start WEBSOCKETS "$venv/bin/python" ci/autobahn/echo.py
+start GATEWAY "${CARGO_TARGET_DIR:-target}/debug/examples/gateway" --listen 127.0.0.1:0 --upstream "ws://$WEBSOCKETS"
+for server in WEBSOCKETS GATEWAY; do
+    suite "$server" timeout 30m "$venv/bin/python" ci/autobahn/run.py "${!server}" "$work/${server,,}.json" "${full[@]}"
 done
 suite "Verdicts" python3 ci/autobahn/report.py "$work" "${write[@]}"
 conclude

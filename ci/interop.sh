@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Clients that nobody here wrote, against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium, and over
-# HTTP/2 Chromium and Node's own client.
+# HTTP/2 Chromium and Node's own client. And servers of Node's `ws` and Python's `websockets`, for the example `client`.
 #
 # `EXAMPLES=DIRECTORY ci/interop.sh` takes the examples built there instead of building them.
 set -euo pipefail
@@ -37,8 +37,12 @@ start TLS_ALLOWS_OTHER tls --addr $any --allow-origin "https://$TLS" --allow-ori
 export TLS_STDOUT=$work/TLS.stdout TLS_CHAT_STDOUT=$work/TLS_CHAT.stdout TLS_CHAT_STDERR=$work/TLS_CHAT.stderr
 export TLS_ALLOWS_OTHER_STDOUT=$work/TLS_ALLOWS_OTHER.stdout
 
+export CLIENT=$EXAMPLES/client
+
 suite "Node's ws" node --test --test-reporter=spec ci/interop/node/ws.mjs
 suite "Node's http2" node --test --test-reporter=spec ci/interop/node/http2.mjs
 suite "Chromium" node --test --test-reporter=spec ci/interop/node/browser.mjs
 suite "Python's websockets" env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m unittest --verbose ci/interop/python/client.py
+suite "Node's ws as the server" node --test --test-reporter=spec ci/interop/node/client.mjs
+suite "Python's websockets as the server" env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" ci/interop/python/server.py --verbose
 conclude

@@ -19,12 +19,14 @@ stop() {
 }
 trap stop EXIT
 
-# start VARIABLE EXAMPLE ARGUMENT...: starts it, and puts the HOST:PORT that it prints in the variable.
+# start VARIABLE PROGRAM ARGUMENT...: starts an example, or a program given by its path, and puts the HOST:PORT that it
+# prints in the variable.
 start() {
-    local variable=$1 example=$2 address=
+    local variable=$1 program=$2 address=
+    [[ $program == */* ]] || program=$EXAMPLES/$program
     shift 2
     : >"$work/$variable.stdout" # which the background process creates only in its own time
-    "$EXAMPLES/$example" "$@" >"$work/$variable.stdout" 2>"$work/$variable.stderr" &
+    "$program" "$@" >"$work/$variable.stdout" 2>"$work/$variable.stderr" &
     local pid=$!
     pids+=("$pid")
     for ((i = 0; i < 100; i++)); do
@@ -36,7 +38,7 @@ start() {
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done
-    echo "the example $example does not listen" >&2
+    echo "$program does not listen" >&2
     return 1
 }
 

@@ -40,6 +40,14 @@ The last column has the same three counts. yawc has permessage-deflate, and with
 The servers echo; they are those of `benches/framing`. yawc's has `Options::with_utf8` and a limit of 64 MiB by
 `Options::with_limits`: it does not check text by itself, and the largest messages of the cases have 16 MiB.
 
+## Through the gateway
+
+| Server | cases | {kinds} |
+|---|---|---|---|---|
+{gateway}
+
+The example `gateway` looks into no frames, so that what fails through it fails without it: each case has the same verdict.
+
 ## Those that are not OK
 
 {known}
@@ -114,7 +122,19 @@ def document(directory):
         libraries = [crates[name] for name in known["libraries"]] if "libraries" in known else ["all"]
         verdict = f"OK; by its own accept {known['own']}" if "own" in known else known["verdict"]
         reasons.append(row(", ".join(known["cases"]), ", ".join(libraries), verdict, known["reason"].strip()))
-    return TEXT.format(table="\n".join(rows), known="\n".join(reasons))
+    servers = {
+        "Python's `websockets`": read(directory, "websockets", 517),
+        "the same through `gateway`": read(directory, "gateway", 517),
+    }
+    by_itself, through = servers.values()
+    for case in sorted(by_itself.keys() & through.keys()):
+        verdicts = [found[case]["verdict"] for found in (by_itself, through)]
+        if verdicts[0] != verdicts[1]:
+            problems.append(f"gateway: {case} is {verdicts[1]}, and without the gateway {verdicts[0]}")
+    gateway = [row(name, len(found), *counts(found)) for name, found in servers.items()]
+    return TEXT.format(
+        table="\n".join(rows), known="\n".join(reasons), gateway="\n".join(gateway), kinds=" | ".join(KINDS)
+    )
 
 
 def main():
