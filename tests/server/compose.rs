@@ -1,6 +1,6 @@
 //! Layers around it, inside it, several of it, and extractors that know nothing of it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use axum::{
     Router,
@@ -11,19 +11,10 @@ use axum::{
     routing::any,
 };
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderName, HeaderValue};
+#[cfg(feature = "http2")]
+use http::HeaderValue;
 use tower::ServiceBuilder;
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    compression::CompressionLayer,
-    cors::CorsLayer,
-    csrf::CsrfLayer,
-    request_id::{MakeRequestUuid, SetRequestIdLayer},
-    set_header::SetResponseHeaderLayer,
-    timeout::TimeoutLayer,
-    trace::TraceLayer,
-};
-use ws_handshake::{AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade};
+use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
 
 use crate::support::{Client, Handshake, Over, Report, echo, echo_by_callback, events, serve};
 
@@ -41,78 +32,6 @@ fn forms() -> impl Iterator<Item = (Over, &'static str)> {
 
 fn both() -> Router {
     Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback))
-}
-
-#[tokio::test]
-async fn outer_layers_pass_the_acceptance_untouched() {
-    let outer = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .layer(TraceLayer::new_for_http())
-        .layer(CatchPanicLayer::new())
-        .layer(CorsLayer::permissive())
-        .layer(CsrfLayer::new())
-        .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(200)))
-        .layer(CompressionLayer::new());
-    let address = serve(both().layer(WsHandshakeLayer::new()).layer(outer)).await;
-    for (over, path) in forms() {
-        let handshake = Handshake::valid().to(path).add("accept-encoding", "gzip");
-        let (mut client, head) = over.handshake(address, &handshake).await;
-        head.accepts(over, path);
-        assert!(head.get("content-encoding").is_none() && head.get("transfer-encoding").is_none(), "{path}");
-        // A timeout outside ends with the answer.
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        client.send(b"hello").await;
-        assert_eq!(client.exactly(5).await, b"hello", "{path}");
-    }
-}
-
-/// The layer's documentation says where these belong.
-#[tokio::test]
-async fn inner_layers_live_as_long_as_a_straight_handler_and_do_not_reach_its_answer() {
-    let field = || {
-        let (name, value) = (HeaderName::from_static("x-inner"), HeaderValue::from_static("yes"));
-        SetResponseHeaderLayer::overriding(name, value)
-    };
-    let timeout = || TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(200));
-    let through = from_fn(async |request: Request, next: Next| next.run(request).await);
-    let app = both().layer(field()).layer(timeout()).layer(through).layer(WsHandshakeLayer::new());
-    let address = serve(app).await;
-
-    for over in Over::ALL {
-        let (mut client, head) = over.handshake(address, &Handshake::valid().to("/straight")).await;
-        assert_eq!((head.status, head.get("x-inner")), (over.accepted(), None));
-        assert_eq!(client.rest().await, b"", "the inner timeout leaves the stream open");
-
-        let (mut client, head) = over.handshake(address, &Handshake::valid().to("/callback")).await;
-        assert_eq!((head.status, head.get("x-inner")), (over.accepted(), Some("yes")));
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        client.send(b"hello").await;
-        assert_eq!(client.exactly(5).await, b"hello");
-    }
-}
-
-#[tokio::test]
-async fn a_layer_on_the_route_under_one_on_the_router() {
-    let outer = WsHandshakeLayer::new()
-        .allow_origin(AllowOrigin::list(["https://example.com", "https://outer.com"]).unwrap())
-        .subprotocols(Subprotocols::new(["outer", "both"]).unwrap());
-    let inner = WsHandshakeLayer::new()
-        .allow_origin(AllowOrigin::list(["https://example.com", "https://inner.com"]).unwrap())
-        .subprotocols(Subprotocols::new(["inner", "both"]).unwrap());
-    let address = serve(both().layer(inner).layer(outer)).await;
-    for (over, path) in forms() {
-        echoes(over, address, path).await;
-        let offer = |names| Handshake::valid().to(path).add("sec-websocket-protocol", names);
-        for (names, selected) in [("outer, inner", Some("inner")), ("outer", None), ("outer, both", Some("both"))] {
-            let (_client, head) = over.handshake(address, &offer(names)).await;
-            head.accepts(over, names);
-            assert_eq!(head.get("sec-websocket-protocol"), selected, "{path}: {names}");
-        }
-        for origin in ["https://outer.com", "https://inner.com", "https://evil.com"] {
-            let (_client, head) = over.handshake(address, &Handshake::valid().to(path).set("origin", origin)).await;
-            assert_eq!((head.status, head.get("connection")), (403, over.closing()), "{path}: {origin}");
-        }
-    }
 }
 
 /// Both forms, each saying how its handshake ended.
@@ -165,79 +84,6 @@ async fn a_handshake_taken_between_two_layers_opens_no_second_gate() {
         let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
         assert_eq!((head.status, head.get("connection")), (401, over.closing()), "{path}");
         assert_eq!(client.rest().await, b"500 Internal Server Error", "{path}");
-    }
-}
-
-#[tokio::test]
-async fn a_request_that_comes_in_after_its_answer_is_told_so() {
-    // A detached request: its client is answered, or gone, before the inner layer has seen it.
-    for answered in [true, false] {
-        let (report, mut events) = events();
-        let arrived = report.clone();
-        let detach = from_fn(move |request: Request, next: Next| {
-            let report = arrived.clone();
-            async move {
-                report.say("arrived");
-                let detached = tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    next.run(request).await
-                });
-                if answered { http::StatusCode::UNAUTHORIZED.into_response() } else { detached.await.unwrap() }
-            }
-        });
-        let app = saying_how_it_ends()
-            .layer(WsHandshakeLayer::new())
-            .layer(detach)
-            .layer(WsHandshakeLayer::new())
-            .with_state(report);
-        let address = serve(app).await;
-        for (over, path) in forms() {
-            let client = over.ask(address, &Handshake::valid().to(path), b"").await;
-            assert_eq!(events.next().await, "arrived");
-            let error = if answered { "Some(NotAnswered)" } else { "Some(ClientGone)" };
-            drop(client);
-            assert_eq!(events.next().await, error, "{path}, answered: {answered}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn three_layers_deep_and_reports_are_kept() {
-    let app = both()
-        .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()))
-        .layer(WsHandshakeLayer::new().report_only())
-        .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()));
-    let app = app.layer(axum::middleware::map_response(async |mut response: Response| {
-        if response.extensions().get::<ReportedRejection>().is_some() {
-            response.headers_mut().insert("x-reported", HeaderValue::from_static("yes"));
-        }
-        response
-    }));
-    let address = serve(app).await;
-    for (over, path) in forms() {
-        echoes(over, address, path).await;
-        let handshake = Handshake::valid().to(path).set("origin", "https://evil.com");
-        let (_client, head) = over.handshake(address, &handshake).await;
-        assert_eq!((head.status, head.get("x-reported")), (over.accepted(), Some("yes")), "{path}");
-    }
-}
-
-#[tokio::test]
-async fn routers_nested_merged_and_with_fallbacks() {
-    let api = Router::new().nest("/v1", both()).fallback(async || (http::StatusCode::NOT_FOUND, "no such api"));
-    let app = Router::new()
-        .nest("/api", api)
-        .merge(Router::new().route("/merged", any(echo)))
-        .route("/more/{*rest}", any(echo_by_callback))
-        .fallback_service(any(echo))
-        .layer(WsHandshakeLayer::new());
-    let address = serve(app).await;
-    for over in Over::ALL {
-        for path in ["/api/v1/straight", "/api/v1/callback", "/merged", "/more/of/it", "/"] {
-            echoes(*over, address, path).await;
-        }
-        let (_, head) = over.handshake(address, &Handshake::valid().to("/api/v2")).await;
-        assert_eq!((head.status, head.get("connection")), (404, over.closing()));
     }
 }
 

@@ -5,7 +5,6 @@ mod clients;
 mod compose;
 mod connections;
 mod examples;
-mod extract;
 #[cfg(not(feature = "http2"))]
 mod fail_closed;
 #[cfg(all(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]

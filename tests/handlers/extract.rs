@@ -4,17 +4,25 @@ use std::net::SocketAddr;
 
 use axum::{
     Extension, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     debug_handler,
     extract::{ConnectInfo, Path, State},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie};
-use http::{HeaderValue, Method, StatusCode};
-use ws_handshake::{NotOffered, Rejection, Subprotocols, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use tokio::io::AsyncReadExt;
+use tower::ServiceExt;
+use ws_handshake::{
+    NotOffered, PermessageDeflate, Rejection, Subprotocols, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade,
+    testing::TestServer,
+};
 
-use crate::support::{Handshake, Over, Report, events, serve};
+use crate::{
+    common::{Events, Report, events},
+    over::Over,
+};
 
 #[derive(Clone)]
 struct User(&'static str);
@@ -118,7 +126,7 @@ async fn holds_references(mut ws: WsUpgrade) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn app() -> (SocketAddr, crate::support::Events) {
+fn app() -> (TestServer<Router>, Router, Events) {
     let (report, events) = events();
     let app = Router::new()
         .route("/straight/{room}", any(straight))
@@ -133,71 +141,69 @@ async fn app() -> (SocketAddr, crate::support::Events) {
         .layer(WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"]).unwrap()))
         .layer(Extension(User("ada")))
         .with_state(report);
-    (serve(app).await, events)
+    (TestServer::new(app.clone()), app, events)
 }
 
 #[tokio::test]
 async fn other_extractors_stand_beside() {
-    let (address, mut events) = app().await;
-    let valid = |path: &str| Handshake::valid().to(path).add("sec-websocket-protocol", "v1.chat, v2.chat");
+    let (server, _, mut events) = app();
+    let peer = ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711)));
     for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &valid("/straight/hall")).await;
-        head.accepts(*over, "straight");
-        assert_eq!(head.get("sec-websocket-protocol"), Some("v2.chat"));
+        let ask = |path| over.ask(&server, path).subprotocols(["v1.chat", "v2.chat"]).extension(peer);
+        let (stream, head) = ask("/straight/hall").origin("https://example.com").connect().await.unwrap();
+        assert_eq!((head.status(), stream.subprotocol()), (over.accepted(), Some("v2.chat")));
         let method = over.pick("GET", "CONNECT");
-        assert_eq!(events.next().await, format!("{method} hall 127.0.0.1 ada Some(\"v2.chat\")"));
-        let (_client, head) = over.handshake(address, &valid("/decides/hall").without("origin")).await;
-        head.accepts(*over, "decides");
-        assert_eq!(events.next().await, "hall 127.0.0.1 ada None Some(\"v2.chat\")");
+        assert_eq!(events.next().await, format!("{method} hall 192.0.2.1 ada Some(\"v2.chat\")"));
+        let _connected = ask("/decides/hall").connect().await.unwrap();
+        assert_eq!(events.next().await, "hall 192.0.2.1 ada None Some(\"v2.chat\")");
     }
 }
 
 #[tokio::test]
 async fn options_and_results_take_plain_requests_too() {
-    let (address, _events) = app().await;
+    let (server, app, _events) = app();
     for over in Over::ALL {
         for path in ["/optional", "/fallible", "/tuple", "/fields"] {
-            let (_client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
-            head.accepts(*over, path);
+            let (_stream, head) = over.ask(&server, path).connect().await.unwrap();
+            assert_eq!(head.status(), over.accepted(), "{path}");
         }
         let refused = over.pick(426, 400);
         let rows = [("/optional", 200), ("/fallible", 418), ("/tuple", refused), ("/references", refused)];
         for (path, status) in rows {
-            let (_client, head) = over.handshake(address, &Handshake::page(path)).await;
-            assert_eq!(head.status, status, "{path}");
+            let version = over.pick(Version::HTTP_11, Version::HTTP_2);
+            let page = Request::get(path).version(version).header("host", "example.com").body(Body::empty()).unwrap();
+            assert_eq!(app.clone().oneshot(page).await.unwrap().status(), status, "{path}");
         }
-        let (mut client, _) = over.handshake(address, &Handshake::valid().to("/question")).await;
-        assert_eq!(client.rest().await, b"hi");
+        let (mut stream, _) = over.ask(&server, "/question").connect().await.unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, b"hi");
     }
 }
 
 /// A `get` route never sees a handshake over HTTP/2, whose method is `CONNECT`; `any` serves both.
-#[cfg(feature = "http2")]
 #[tokio::test]
 async fn a_get_route_is_405_over_http2() {
-    let (address, _events) = app().await;
-    let (_client, head) = Over::Http1.handshake(address, &Handshake::valid().to("/get")).await;
-    head.accepts(Over::Http1, "by GET");
-    let (_client, head) = Over::Http2.handshake(address, &Handshake::valid().to("/get")).await;
-    assert_eq!((head.status, head.get("allow")), (405, Some("GET,HEAD")));
+    let (server, ..) = app();
+    assert!(Over::Http1.ask(&server, "/get").connect().await.is_ok());
+    let refusal = Over::Http2.ask(&server, "/get").connect().await.unwrap_err();
+    assert_eq!((refusal.status().as_u16(), &refusal.headers()["allow"]), (405, &HeaderValue::from_static("GET,HEAD")));
 }
 
 #[tokio::test]
 async fn fields_are_added_and_the_handshake_kept() {
-    let (address, _events) = app().await;
+    let (server, ..) = app();
     for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &Handshake::valid().to("/tuple")).await;
-        assert_eq!(head.get("set-cookie"), Some("seen=1"));
-        let (_client, head) = over.handshake(address, &Handshake::valid().to("/fields")).await;
-        head.accepts(*over, "with fields");
-        let cookies: Vec<_> = head.headers.get_all("set-cookie").iter().collect();
-        assert_eq!(
-            (cookies.as_slice(), head.get("x-mine")),
-            (&["a=1", "b=2"].map(HeaderValue::from_static).each_ref()[..], Some("yes"))
-        );
-        assert!(head.headers.get_all("sec-websocket-accept").iter().count() <= 1);
+        let (_stream, head) = over.ask(&server, "/tuple").connect().await.unwrap();
+        assert_eq!(head.headers()["set-cookie"], "seen=1");
+        // That the handshake's own fields are kept is what the client checks.
+        let (_stream, head) = over.ask(&server, "/fields").connect().await.unwrap();
+        let cookies: Vec<_> = head.headers().get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a=1", "b=2"]);
+        assert_eq!(head.headers()["x-mine"], "yes");
+        assert!(head.headers().get_all("sec-websocket-accept").iter().count() <= 1);
         for name in ["sec-websocket-protocol", "sec-websocket-extensions", "content-length", "transfer-encoding"] {
-            assert_eq!(head.get(name), None, "{name}");
+            assert_eq!(head.headers().get(name), None, "{name}");
         }
     }
 }
@@ -220,20 +226,64 @@ async fn a_handler_selects_among_what_is_offered_and_spoken() {
         .route("/spoken", any(selects).layer(layer().subprotocols(spoken)))
         .route("/free", any(selects).layer(layer()))
         .with_state(report);
-    let address = serve(app).await;
+    let server = TestServer::new(app);
     let rows = [("/spoken", false), ("/free", true)];
-    for (over, (path, unknown)) in Over::ALL.iter().flat_map(|over| rows.map(|row| (over, row))) {
-        let offer = Handshake::valid()
-            .to(path)
-            .add("sec-websocket-protocol", "unknown, v1")
-            .add("sec-websocket-protocol", "v2");
-        let (_client, head) = over.handshake(address, &offer).await;
-        head.accepts(*over, path);
-        assert_eq!(head.get("sec-websocket-protocol"), Some("v1"), "{path}");
+    for (over, (path, unknown)) in Over::ALL.into_iter().flat_map(|over| rows.map(|row| (over, row))) {
+        let offering = over.ask(&server, path).subprotocols(["unknown", "v1", "v2"]);
+        let (stream, _) = offering.connect().await.unwrap();
+        assert_eq!(stream.subprotocol(), Some("v1"), "{path}");
         assert_eq!(events.next().await, "unknown v1 v2");
         assert_eq!(events.next().await, format!("unknown {unknown}"));
         assert_eq!(events.next().await, "unoffered false");
         assert_eq!(events.next().await, "v1 true");
         assert_eq!(events.next().await, "Some(\"v1\") Some(\"v1\")");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_selects_extensions_within_the_offers() {
+    /// As a gateway does, whose upstream has agreed on the terms in `x-answer`.
+    async fn selects(State(report): State<Report>, headers: HeaderMap, mut ws: WsUpgrade) -> Response {
+        let answer = headers["x-answer"].clone();
+        if let Err(error) = ws.select_extensions(&headers, answer) {
+            return (StatusCode::BAD_GATEWAY, error.to_string()).into_response();
+        }
+        report.say(ws.deflate().is_some());
+        if headers.contains_key("x-declines") {
+            ws.decline_deflate();
+        }
+        ws.on_upgrade(async move |stream| report.say(stream.deflate().is_some()))
+    }
+    let (report, mut events) = events();
+    let deflate = PermessageDeflate::new().server_no_context_takeover(true);
+    let layer = WsHandshakeLayer::new().permessage_deflate(deflate);
+    let server = TestServer::new(Router::new().route("/ws", any(selects)).layer(layer).with_state(report));
+    let offers = "permessage-deflate; client_max_window_bits, x-other; a=b";
+    for over in Over::ALL {
+        let ask = |answer: &str| over.ask(&server, "/ws").extensions(offers).header("x-answer", answer);
+        // Instead of what the layer had agreed on.
+        for (answer, deflate) in [
+            ("permessage-deflate; client_max_window_bits=10", true),
+            ("x-other; a=b", false),
+            ("x-other, permessage-deflate", true),
+        ] {
+            let (stream, head) = ask(answer).connect().await.unwrap();
+            assert_eq!(
+                (&head.headers()["sec-websocket-extensions"], stream.deflate().is_some()),
+                (&HeaderValue::from_str(answer).unwrap(), deflate)
+            );
+            assert_eq!([events.next().await, events.next().await], [deflate.to_string(), deflate.to_string()]);
+        }
+        for answer in ["x-unknown", "permessage-deflate; server_max_window_bits=7", "permessage-deflate;"] {
+            let refusal = ask(answer).connect().await.unwrap_err();
+            assert_eq!(
+                refusal.body(),
+                "the extensions are not offered by the client, or not on these terms",
+                "{answer}"
+            );
+        }
+        let (stream, head) = ask("permessage-deflate").header("x-declines", "yes").connect().await.unwrap();
+        assert_eq!((head.headers().get("sec-websocket-extensions"), stream.deflate()), (None, None));
+        assert_eq!([events.next().await, events.next().await], ["true", "false"]);
     }
 }

@@ -1,0 +1,233 @@
+//! Limits and drains, whose timers take no time here.
+
+use std::time::Duration;
+
+use axum::{Router, extract::State, routing::any};
+use http::{Response, StatusCode};
+use hyper::body::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep, timeout},
+};
+use ws_handshake::{
+    AllowOrigin, ConnectionKey, Connections, WsHandshakeLayer, WsStream,
+    testing::{TestRequest, TestServer},
+};
+
+use crate::{
+    common::{Report, SOON, echo, events},
+    over::Over,
+};
+
+/// Waits until as many connections are open.
+async fn len(connections: &Connections, expected: usize) {
+    let counted = async {
+        while connections.len() != expected {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let Err(_) = timeout(SOON, counted).await else { return };
+    panic!("{} connections are open, not {expected}", connections.len());
+}
+
+async fn refusal(request: TestRequest<Router>) -> Response<Bytes> {
+    request.connect().await.map(drop).unwrap_err()
+}
+
+fn layer(connections: &Connections) -> WsHandshakeLayer {
+    WsHandshakeLayer::new().connections(connections.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_is_taken_before_an_asynchronous_predicate_and_not_by_who_is_refused() {
+    let connections = Connections::new().limit(1);
+    let slow = AllowOrigin::async_predicate(|origin, _| async move {
+        sleep(Duration::from_secs(3)).await;
+        origin.as_str() == "https://slow.example.com"
+    });
+    let layer = layer(&connections).allow_origin(AllowOrigin::list(["https://example.com"]).unwrap().or(slow));
+    let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer));
+    for over in Over::ALL {
+        let ask = |origin| over.ask(&server, "/ws").header("origin", origin);
+        let undecided = tokio::spawn(ask("https://evil.com").connect());
+        len(&connections, 1).await;
+        assert_eq!(refusal(ask("https://example.com")).await.status(), 503);
+        assert_eq!(undecided.await.unwrap().unwrap_err().status(), 403);
+        len(&connections, 0).await;
+        // Who is refused by a rule is told that rule, full or not.
+        let connected = ask("https://example.com").connect().await.unwrap();
+        assert_eq!(refusal(ask("nonsense")).await.status(), 400);
+        drop(connected);
+        len(&connections, 0).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_is_undecided_when_a_drain_begins_is_refused() {
+    let slow = AllowOrigin::async_predicate(|_, _| async move {
+        sleep(Duration::from_secs(3)).await;
+        true
+    });
+    for over in Over::ALL {
+        let connections = Connections::new();
+        let layer = layer(&connections).allow_origin(slow.clone());
+        let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer));
+        let undecided = tokio::spawn(over.ask(&server, "/ws").origin("https://evil.com").connect());
+        len(&connections, 1).await;
+        let drained = connections.drain(Duration::ZERO, Duration::from_secs(1)).await;
+        assert_eq!((drained.left, drained.ended), (0, 1), "{over:?}");
+        let refusal = undecided.await.unwrap().unwrap_err();
+        assert_eq!((refusal.status().as_u16(), refusal.headers().contains_key("retry-after")), (503, true), "{over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_its_own_limit_and_those_without_one_share_one() {
+    let connections = Connections::new().limit_per(2, |parts| {
+        let user = parts.headers.get("x-user")?.to_str().ok()?;
+        Some(ConnectionKey::from(user))
+    });
+    let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer(&connections)));
+    for over in Over::ALL {
+        let ask = |user: &'static str| match user {
+            "" => over.ask(&server, "/ws"),
+            user => over.ask(&server, "/ws").header("x-user", user),
+        };
+        let mut streams = Vec::new();
+        for user in ["alice", "alice", "bob", "", ""] {
+            streams.push(ask(user).connect().await.unwrap());
+        }
+        for user in ["alice", ""] {
+            let refusal = refusal(ask(user)).await;
+            assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS, "{over:?} {user:?}");
+            assert!(refusal.headers().contains_key("retry-after"), "{over:?} {user:?}");
+        }
+        let of = |key: &str| connections.len_of(Some(&key.into()));
+        assert_eq!((of("alice"), of("bob"), of("carol"), connections.len_of(None)), (2, 1, 0, 2));
+        assert_eq!(connections.len(), 5);
+        drop(streams);
+        len(&connections, 0).await;
+        assert_eq!((of("alice"), connections.len_of(None)), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_one_inside_the_other_count_a_stream_once() {
+    async fn heeds(State(report): State<Report>, stream: WsStream) {
+        let mut closing = stream.closing();
+        (&mut closing).await;
+        // Once it has resolved it always does.
+        closing.await;
+        report.say("closing");
+    }
+    for over in Over::ALL {
+        let (report, mut events) = events();
+        let same = Connections::new().limit(1);
+        let (outer, inner) = (Connections::new(), Connections::new().limit(1));
+        let app = Router::new()
+            .merge(Router::new().route("/same", any(heeds).layer(layer(&same))).layer(layer(&same)))
+            .merge(Router::new().route("/two", any(heeds).layer(layer(&inner))).layer(layer(&outer)))
+            .with_state(report);
+        let server = TestServer::new(app);
+
+        let _one = over.ask(&server, "/same").connect().await.unwrap();
+        assert_eq!(same.len(), 1, "{over:?}");
+        assert_eq!(refusal(over.ask(&server, "/same")).await.status(), 503, "{over:?}");
+
+        let _two = over.ask(&server, "/two").connect().await.unwrap();
+        assert_eq!((outer.len(), inner.len()), (1, 1), "{over:?}");
+        // Where the inner ones are full, the place among the outer ones goes with the refusal.
+        assert_eq!(refusal(over.ask(&server, "/two")).await.status(), 503, "{over:?}");
+        len(&outer, 1).await;
+
+        // A signal of either reaches the stream.
+        let drained = tokio::join!(outer.drain(Duration::ZERO, SOON), same.drain(Duration::ZERO, SOON));
+        assert_eq!((drained.0.left, drained.0.ended, drained.1.left), (1, 0, 1), "{over:?}");
+        assert_eq!([events.next().await, events.next().await], ["closing", "closing"]);
+        assert_eq!((outer.len(), inner.len(), same.len()), (0, 0, 0), "{over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_inside_holds_to_its_own_limits() {
+    let all = Connections::new();
+    let key = || Some(ConnectionKey::from("one and the same"));
+    let by_key = Connections::new().limit_per(3, move |_| key());
+    let app = Router::new()
+        .route("/strict", any(echo).layer(layer(&all.clone().limit(1))))
+        .route("/key", any(echo).layer(layer(&all.clone().limit_per(2, move |_| key()))))
+        .layer(layer(&all))
+        .merge(Router::new().route("/same-key", any(echo).layer(layer(&by_key))).layer(layer(&by_key)));
+    let server = TestServer::new(app);
+    for over in Over::ALL {
+        for (path, limit, refused) in [("/strict", 1, 503), ("/key", 2, 429), ("/same-key", 3, 429)] {
+            let mut streams = Vec::new();
+            for _ in 0..limit {
+                streams.push(over.ask(&server, path).connect().await.unwrap());
+            }
+            assert_eq!(refusal(over.ask(&server, path)).await.status(), refused, "{over:?} {path}");
+            drop(streams);
+            len(&all, 0).await;
+            len(&by_key, 0).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_asks_then_ends_and_lets_nobody_in() {
+    /// Closes when it is asked to, with a last word.
+    async fn polite(mut stream: WsStream) {
+        stream.closing().await;
+        stream.write_all(b"bye").await.unwrap();
+        stream.shutdown().await.unwrap();
+    }
+    /// Reads for as long as there is anything.
+    async fn reads(State(report): State<Report>, mut stream: WsStream) {
+        let read = stream.read(&mut [0; 8]).await;
+        report.say(format!("read {read:?}"));
+        let written = stream.write(b"too late").await.map_err(|error| error.kind());
+        report.say(format!("write {written:?}"));
+    }
+    /// Writes to a client that reads nothing.
+    async fn writes(State(report): State<Report>, mut stream: WsStream) {
+        let error = loop {
+            if let Err(error) = stream.write_all(&[0; 8192]).await {
+                break error;
+            }
+        };
+        report.say(format!("wrote {:?}", error.kind()));
+    }
+    for over in Over::ALL {
+        let connections = Connections::new();
+        let (report, mut events) = events();
+        let app = Router::new()
+            .route("/polite", any(polite))
+            .route("/reads", any(reads))
+            .route("/writes", any(writes))
+            .layer(layer(&connections))
+            .with_state(report);
+        let server = TestServer::new(app);
+        let mut streams = Vec::new();
+        for path in ["/polite", "/polite", "/reads", "/writes"] {
+            streams.push(over.ask(&server, path).connect().await.unwrap().0);
+        }
+        // Until the writer is held back.
+        sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        let draining = tokio::spawn(connections.drain(Duration::from_secs(5), Duration::from_secs(40)));
+        let refusal = refusal(over.ask(&server, "/polite")).await;
+        assert_eq!((refusal.status().as_u16(), refusal.headers().contains_key("retry-after")), (503, true), "{over:?}");
+        for polite in &mut streams[..2] {
+            let mut said = Vec::new();
+            polite.read_to_end(&mut said).await.unwrap();
+            assert_eq!(said, b"bye", "{over:?}");
+        }
+        assert!(start.elapsed() <= Duration::from_secs(5), "{over:?}: it waits for nobody");
+        let drained = draining.await.unwrap();
+        assert_eq!((drained.left, drained.ended, start.elapsed().as_secs()), (2, 2, 40), "{over:?}");
+        let mut said = [events.next().await, events.next().await, events.next().await];
+        said.sort();
+        assert_eq!(said, ["read Ok(0)", "write Err(ConnectionAborted)", "wrote ConnectionAborted"], "{over:?}");
+        timeout(SOON, connections.wait()).await.expect("all have gone");
+    }
+}

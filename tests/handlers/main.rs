@@ -1,0 +1,9 @@
+//! The layer and its handlers in memory, where a socket would add nothing.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod connections;
+mod extract;
+mod layers;
+mod over;
