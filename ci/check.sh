@@ -13,6 +13,9 @@ for features in \
     "--no-default-features --features tower,tracing" \
     "--no-default-features --features http2" \
     "--no-default-features --features metrics" \
+    "--no-default-features --features client" \
+    "--no-default-features --features testing" \
+    "--no-default-features --features testing,http2" \
     "" \
     --all-features; do
     echo "clippy ${features:-(default features)}"
@@ -20,7 +23,7 @@ for features in \
     cargo clippy --quiet --locked --all-targets $features -- -D warnings
 done
 # Without the tests, which may be all that uses an item.
-for features in "" tungstenite fastwebsockets tokio-websockets yawc; do
+for features in "" tungstenite fastwebsockets tokio-websockets yawc client,tungstenite client,tokio-websockets client,http2; do
     echo "clippy --lib --no-default-features --features \"$features\""
     cargo clippy --quiet --locked --lib --no-default-features --features "$features" -- -D warnings
 done

@@ -10,6 +10,7 @@ use axum::{
     extract::State,
     routing::{any, get},
 };
+use peak_alloc::PeakAlloc;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -18,6 +19,11 @@ use tokio::{
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 
 use super::drain::{DEADLINE, OVER};
+
+/// Counts what is allocated and not freed: the system's allocator keeps what was freed, so that resident memory alone does
+/// not tell whether it is in use.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 /// The most connections that a handler has ever seen.
 static MOST: AtomicUsize = AtomicUsize::new(0);
@@ -43,6 +49,7 @@ pub(super) async fn run(limit: Option<usize>) {
             "/len",
             get(async |State(open): State<Connections>| format!("{} {}", open.len(), MOST.load(Ordering::Relaxed))),
         )
+        .route("/heap", get(async || HEAP.current_usage().to_string()))
         .route("/drain", get(async move || stop.send_replace(true).to_string()))
         .with_state(connections.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -56,6 +56,11 @@ impl Server {
         (open.parse().unwrap(), most.parse().unwrap())
     }
 
+    /// How much it has allocated and not freed, in bytes.
+    pub(super) async fn heap(&self) -> u64 {
+        self.get("/heap").await.parse().unwrap()
+    }
+
     /// Waits until as many are open.
     pub(super) async fn opened(&self, expected: usize) {
         let start = Instant::now();
