@@ -17,7 +17,12 @@ mod upgrade_error;
 pub(crate) use self::handoff::RESERVED;
 #[cfg(feature = "metrics")]
 pub use self::observe::describe_metrics;
-#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
+#[cfg(any(
+    feature = "fastwebsockets",
+    feature = "tungstenite",
+    feature = "yawc",
+    all(feature = "tokio-websockets", feature = "client")
+))]
 pub(crate) use self::stream::Side;
 pub use self::{
     connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained},

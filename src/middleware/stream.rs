@@ -92,7 +92,12 @@ impl WsStream {
     }
 
     /// Which end of the connection this is.
-    #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
+    #[cfg(any(
+        feature = "fastwebsockets",
+        feature = "tungstenite",
+        feature = "yawc",
+        all(feature = "tokio-websockets", feature = "client")
+    ))]
     pub(crate) fn side(&self) -> Side {
         self.side
     }
