@@ -96,7 +96,7 @@ pub use self::middleware::describe_metrics;
 pub use self::middleware::{
     Closing, ConnectionKey, ConnectionPermit, Connections, DefaultRejectionResponse, Downcast, Drained, EmptyBody,
     NotOffered, RejectionResponse, ResponseFuture, UpgradeError, WsHandshake, WsHandshakeLayer, WsStream,
-    WsStreamParts, WsUpgrade,
+    WsStreamParts, WsUpgrade, forwarded_for,
 };
 pub use self::{
     handshake::{DeflateParams, Origin, Rejection, RejectionKind, ReportedRejection},

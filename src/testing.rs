@@ -35,10 +35,13 @@
 //! The stream is the client's end, and the framing libraries take it as the client: `stream.into_tungstenite(None)`. A
 //! request that is no handshake needs none of this: `tower::ServiceExt::oneshot` calls a `Router` with it.
 //!
+//! A handshake that breaks the rules cannot be made with it, but for its origin, host, offers and other fields: write its bytes
+//! to a socket.
+//!
 //! Nothing here waits for real time or for another machine, so that with tokio's `start_paused` a test of timeouts and
 //! drains takes no time and always the same course.
 
-use std::{error::Error, fmt, future::poll_fn, time::Duration};
+use std::{error::Error, fmt, future::poll_fn, panic::Location, time::Duration};
 
 use http::{Extensions, HeaderValue, Request, Response};
 use hyper::{
@@ -66,17 +69,24 @@ pub struct TestServer<S> {
     app: S,
 }
 
-impl<S: Clone> TestServer<S> {
+impl<S> TestServer<S> {
     /// Tests `app`: an axum `Router` whose state has been given, or any other tower service, with its
-    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer).
-    pub fn new(app: S) -> Self {
+    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer). It is the service itself, not one that makes services: what
+    /// `into_make_service_with_connect_info` would add is given by [`TestRequest::extension`].
+    pub fn new<B>(app: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>>,
+    {
         Self { app }
     }
+}
 
+impl<S: Clone> TestServer<S> {
     /// Asks for the WebSocket at `path`, with the host `localhost`; a whole URL, as `wss://app.example.com/chat`, names
     /// another, and so does a `Host` field.
     ///
-    /// Without an [`origin`](TestRequest::origin) the client is none of a browser.
+    /// Without an [`origin`](TestRequest::origin) the client is no browser. Over HTTP/2 the request itself says by its URL
+    /// whether it came by https: a page of `http://localhost` is not of the same origin as `wss://localhost` there.
     pub fn ws(&self, path: impl AsRef<str>) -> TestRequest<S> {
         let path = path.as_ref();
         let request =
@@ -135,7 +145,7 @@ impl<S> TestRequest<S> {
         self
     }
 
-    /// Connects over HTTP/2, by an extended `CONNECT` (RFC 8441). The default is HTTP/1.1.
+    /// Connects over HTTP/2, by an extended `CONNECT` (RFC 8441). The default is HTTP/1.1. It needs the feature `http2`.
     #[cfg(feature = "http2")]
     pub fn http2(mut self) -> Self {
         self.over_http2 = true;
@@ -154,7 +164,8 @@ impl<S> TestRequest<S> {
     /// If there is no answer: the handler panicked, or took longer than the [`timeout`](Self::timeout); and if the
     /// request itself is written wrongly. [`try_connect`](Self::try_connect) gives these as errors.
     #[expect(clippy::panic, reason = "a test fails by panicking")]
-    pub async fn connect<B>(self) -> Result<(WsStream, Response<()>), Response<Bytes>>
+    #[track_caller]
+    pub fn connect<B>(self) -> impl Future<Output = Result<(WsStream, Response<()>), Response<Bytes>>> + Send
     where
         S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>>
             + Clone
@@ -162,13 +173,17 @@ impl<S> TestRequest<S> {
             + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let error = match self.try_connect().await {
-            Ok(connected) => return Ok(connected),
-            Err(error) => error,
-        };
-        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        let told = format!("{error}{source}");
-        Err(error.into_response().unwrap_or_else(|| panic!("the handshake has no answer: {told}")))
+        // A future panics where it is polled, which tells nobody which handshake of a test it was.
+        let caller = Location::caller();
+        async move {
+            let error = match self.try_connect().await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => error,
+            };
+            let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            let told = format!("{error}{source}");
+            Err(error.into_response().unwrap_or_else(|| panic!("{caller}: the handshake has no answer: {told}")))
+        }
     }
 
     /// Connects, where it may also be that there is no answer.

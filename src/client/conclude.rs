@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use hyper::{
     body::{Body, Bytes, Incoming},
     upgrade::OnUpgrade,
@@ -21,16 +21,24 @@ pub(super) async fn conclude(
 ) -> Result<(WsStream, Response<()>), ClientError> {
     let over_http1 = asked.key.is_some();
     let status = response.status();
-    // RFC 9113 §8.5: "any 2xx (Successful) response" accepts a `CONNECT`.
-    let accepts = if over_http1 { status == StatusCode::SWITCHING_PROTOCOLS } else { status.is_success() };
+    // RFC 6455 §4.1: "a value of 101", by HTTP/1.1. RFC 9113 §8.5 takes any 2xx for a `CONNECT`, and hyper hands the stream
+    // over for a 200 alone, which is what servers of WebSockets answer (RFC 8441 §5.1).
+    let accepts = if over_http1 {
+        status == StatusCode::SWITCHING_PROTOCOLS && response.version() == Version::HTTP_11
+    } else {
+        status == StatusCode::OK
+    };
     if !accepts {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        // It may hold the connection.
+        parts.extensions.remove::<OnUpgrade>();
         let body = beginning(body, deadline).await;
         return Err(ClientError::of_response(ClientErrorKind::Refused, Response::from_parts(parts, body)));
     }
     match asked.check(response.headers()) {
         Ok(Answered { subprotocol, deflate }) => {
-            let upgraded = timeout_at(deadline, hyper::upgrade::on(&mut response)).await??;
+            let upgraded = timeout_at(deadline, hyper::upgrade::on(&mut response)).await;
+            let upgraded = upgraded.map_err(|_| ClientError::timed_out())?.map_err(ClientError::connection_failed)?;
             let stream = WsStream::of_client(upgraded, over_http1, subprotocol, deflate);
             Ok((stream, response.map(drop)))
         }

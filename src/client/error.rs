@@ -4,7 +4,6 @@ use std::{error::Error, fmt};
 
 use http::Response;
 use hyper::body::Bytes;
-use tokio::time::error::Elapsed;
 
 use crate::policy::ConfigError;
 
@@ -34,7 +33,7 @@ pub enum ClientErrorKind {
     TimedOut,
     /// The server of an HTTP/2 connection has not announced extended `CONNECT` (RFC 8441 §3).
     ExtendedConnectUnsupported,
-    /// The server answered with another status than the one that accepts: 101, over HTTP/2 any 2xx.
+    /// The server answered with another status than the one that accepts: 101, over HTTP/2 200.
     Refused,
     /// `Upgrade` is missing in the answer, or is not `websocket` (RFC 6455 §4.1).
     UpgradeInvalid,
@@ -64,6 +63,18 @@ impl ClientError {
         Self::caused(ClientErrorKind::ConnectionFailed, source)
     }
 
+    pub(super) fn request_invalid(source: ConfigError) -> Self {
+        Self::caused(ClientErrorKind::RequestInvalid, source)
+    }
+
+    pub(super) fn connection_failed(source: hyper::Error) -> Self {
+        Self::caused(ClientErrorKind::ConnectionFailed, source)
+    }
+
+    pub(super) fn timed_out() -> Self {
+        Self::of_kind(ClientErrorKind::TimedOut)
+    }
+
     fn of_kind(kind: ClientErrorKind) -> Self {
         Self(Box::new(Inner { kind, response: None, source: None }))
     }
@@ -88,24 +99,6 @@ impl ClientError {
     #[must_use]
     pub fn into_response(self) -> Option<Response<Bytes>> {
         self.0.response
-    }
-}
-
-impl From<ConfigError> for ClientError {
-    fn from(error: ConfigError) -> Self {
-        Self::caused(ClientErrorKind::RequestInvalid, error)
-    }
-}
-
-impl From<Elapsed> for ClientError {
-    fn from(_: Elapsed) -> Self {
-        Self::of_kind(ClientErrorKind::TimedOut)
-    }
-}
-
-impl From<hyper::Error> for ClientError {
-    fn from(error: hyper::Error) -> Self {
-        Self::caused(ClientErrorKind::ConnectionFailed, error)
     }
 }
 

@@ -7,7 +7,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout_at},
+    time::timeout_at,
 };
 
 use super::{conclude::conclude, error::ClientError, request::WsRequest};
@@ -27,12 +27,14 @@ impl WsRequest {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let deadline = Instant::now() + self.timeout;
-        let (request, asked) = self.head?.into_http1()?;
-        let (mut requests, connection) = http1::handshake(TokioIo::new(io)).await?;
+        let deadline = self.deadline();
+        let (request, asked) = self.head.map_err(ClientError::request_invalid)?.into_http1()?;
+        let (mut requests, connection) =
+            http1::handshake(TokioIo::new(io)).await.map_err(ClientError::connection_failed)?;
         let answered = async {
-            let response = timeout_at(deadline, requests.send_request(request)).await??;
-            conclude(response, &asked, deadline).await
+            let answered = timeout_at(deadline, requests.send_request(request)).await;
+            let answered = answered.map_err(|_| ClientError::timed_out())?.map_err(ClientError::connection_failed)?;
+            conclude(answered, &asked, deadline).await
         };
         both(connection.with_upgrades(), answered).await
     }

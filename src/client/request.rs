@@ -14,10 +14,11 @@ use http::{
 use http::{Method, Version, uri::Scheme};
 #[cfg(feature = "http2")]
 use hyper::ext::Protocol;
+use tokio::time::Instant;
 
 use super::{answer::Asked, error::ClientError};
 use crate::{
-    handshake::{Key, Origin, authority::HostPort, grammar::is_token, subprotocol::names},
+    handshake::{Key, Origin, authority::HostPort, extension, grammar::is_token, subprotocol::names},
     middleware::RESERVED,
     policy::{ConfigError, PermessageDeflate},
 };
@@ -99,8 +100,11 @@ impl WsRequest {
         self.with(|head| names.into_iter().try_for_each(|name| head.offer_subprotocol(name.as_ref())))
     }
 
-    /// Offers permessage-deflate on these terms (RFC 7692 §7.1): what a server demands of its clients by them, a client
-    /// offers of itself. The default is not to.
+    /// Offers permessage-deflate on these terms (RFC 7692 §7.1). The default is not to.
+    ///
+    /// Each knob is a parameter of the same name in the offer. `server_no_context_takeover` and `server_max_window_bits` are
+    /// demands that the server has to meet; by `client_no_context_takeover` and `client_max_window_bits` this client binds
+    /// itself. The latter is always offered, so that a server may ask for less.
     ///
     /// An agreement binds whoever frames the stream: see [`WsStream::deflate`](crate::WsStream::deflate).
     pub fn permessage_deflate(self, deflate: PermessageDeflate) -> Self {
@@ -114,7 +118,12 @@ impl WsRequest {
     pub fn extensions(self, offers: impl AsRef<str>) -> Self {
         self.with(|head| {
             let offers = offers.as_ref();
-            head.headers.append(SEC_WEBSOCKET_EXTENSIONS, field(offers, offers)?);
+            let offers = field(offers, offers)?;
+            if extension::check(&offers).is_err() {
+                let hint = "is no list of extensions: write `name; parameter=value, another`";
+                return Err(ConfigError::new(&String::from_utf8_lossy(offers.as_bytes()), hint));
+            }
+            head.headers.append(SEC_WEBSOCKET_EXTENSIONS, offers);
             Ok(())
         })
     }
@@ -122,14 +131,16 @@ impl WsRequest {
     /// Adds a field line, as `Authorization` or `Cookie`. A `Host` takes the place of the URL's.
     ///
     /// What belongs to the handshake itself is a mistake here: `Connection`, `Upgrade`, `Content-Length`,
-    /// `Transfer-Encoding` and `Sec-WebSocket-*`. An `Origin` may be given by this too, well formed or not.
+    /// `Transfer-Encoding` and `Sec-WebSocket-*`. An `Origin` may be given by this too, well formed or not, in place of one
+    /// given before.
     pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
         self.with(|head| {
             let written = name.as_ref();
             let name = HeaderName::try_from(written)
                 .map_err(|_| ConfigError::new(written, "is no name of a field: write a token, as `authorization`"))?;
             if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-") {
-                let hint = "is the handshake's own: offer by `subprotocols`, `permessage_deflate` or `extensions`";
+                let hint =
+                    "is the handshake's own to write; `subprotocols`, `permessage_deflate` and `extensions` offer";
                 return Err(ConfigError::new(written, hint));
             }
             let Ok(value) = value.try_into() else {
@@ -140,6 +151,8 @@ impl WsRequest {
                     return Err(ConfigError::new(written, "has a value that is no host: write `host[:port]`"));
                 }
                 head.authority = value;
+            } else if name == ORIGIN {
+                head.headers.insert(name, value);
             } else {
                 head.headers.append(name, value);
             }
@@ -153,6 +166,13 @@ impl WsRequest {
         self
     }
 
+    /// When the handshake has to be done.
+    pub(super) fn deadline(&self) -> Instant {
+        // What no clock can tell is as good as a day, and nobody waits for that.
+        let now = Instant::now();
+        now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(24 * 3600))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Head) -> Result<(), ConfigError>) -> Self {
         self.head = self.head.and_then(|mut head| change(&mut head).map(|()| head));
         self
@@ -161,7 +181,12 @@ impl WsRequest {
 
 impl Head {
     fn new(url: &str) -> Result<Self, ConfigError> {
-        let wrong = || ConfigError::new(url, "is no URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`");
+        let wrong = || {
+            ConfigError::new(
+                url,
+                "is no URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`, and spaces and the like as `%20`",
+            )
+        };
         let uri = url.parse::<Uri>().map_err(|_| wrong())?;
         let (secure, default_port) = match uri.scheme_str() {
             Some("ws" | "http") => (false, 80),
@@ -173,7 +198,12 @@ impl Head {
         // RFC 6455 §4.1: the port goes with the host, "if not using the default port".
         let named =
             if parsed.port == Some(default_port) { &authority[..usize::from(parsed.host_length)] } else { authority };
-        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        // RFC 6455 §3: an empty path stands for `/`, with a query or without.
+        let path = match uri.path_and_query() {
+            Some(path) if path.as_str().starts_with('/') => path.clone(),
+            Some(path) => format!("/{}", path.as_str()).parse().map_err(|_| wrong())?,
+            None => PathAndQuery::from_static("/"),
+        };
         Ok(Self { secure, authority: field(url, named)?, path, headers: HeaderMap::new() })
     }
 
@@ -200,13 +230,16 @@ impl Head {
         let key = Key::from_nonce(nonce);
         let mut request = Request::new(String::new());
         let path = self.path.as_str();
-        *request.uri_mut() = path.parse().map_err(|_| ConfigError::new(path, "is no path: write `/path?query`"))?;
+        *request.uri_mut() = path
+            .parse()
+            .map_err(|_| ClientError::request_invalid(ConfigError::new(path, "is no path: write `/path?query`")))?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.authority);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        headers.insert(SEC_WEBSOCKET_KEY, field(key.as_str(), key.as_str())?);
+        let written = field(key.as_str(), key.as_str()).map_err(ClientError::request_invalid)?;
+        headers.insert(SEC_WEBSOCKET_KEY, written);
         headers.extend(self.headers.clone());
         Ok((request, Asked { key: Some(key), headers: self.headers }))
     }
@@ -220,7 +253,10 @@ impl Head {
             .authority(authority)
             .path_and_query(self.path)
             .build()
-            .map_err(|_| ConfigError::new(&String::from_utf8_lossy(authority), "is no host: write `host[:port]`"))?;
+            .map_err(|_| {
+                let authority = String::from_utf8_lossy(authority);
+                ClientError::request_invalid(ConfigError::new(&authority, "is no host: write `host[:port]`"))
+            })?;
         let mut request = Request::new(B::default());
         *request.method_mut() = Method::CONNECT;
         *request.version_mut() = Version::HTTP_2;

@@ -11,7 +11,7 @@ use super::{grammar::Cursor, rejection::RejectionKind};
 /// Checks that the field, all of its lines, is a list of extensions with their parameters.
 ///
 /// An offer that is well formed and unknown is no fault: a server declines it by leaving it out of its answer.
-pub(super) fn check(field: &HeaderValue) -> Result<(), RejectionKind> {
+pub(crate) fn check(field: &HeaderValue) -> Result<(), RejectionKind> {
     let mut cursor = Cursor::new(field.as_bytes());
     let mut count = 0;
     loop {

@@ -25,7 +25,7 @@ pub use self::observe::describe_metrics;
 ))]
 pub(crate) use self::stream::Side;
 pub use self::{
-    connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained},
+    connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained, forwarded_for},
     future::ResponseFuture,
     layer::WsHandshakeLayer,
     response::{DefaultRejectionResponse, EmptyBody, RejectionResponse},

@@ -36,6 +36,16 @@ async fn the_request_is_that_of_the_rfc() {
 }
 
 #[tokio::test]
+async fn there_is_one_origin() {
+    let (connected, _server) = ask(request().header("origin", "null"), |head| {
+        assert_eq!(head.matches("origin: ").count(), 1, "{head}");
+        accepting(head, "")
+    })
+    .await;
+    connected.unwrap();
+}
+
+#[tokio::test]
 async fn keys_differ_from_handshake_to_handshake() {
     let mut keys = std::collections::HashSet::new();
     for _ in 0..50 {
@@ -52,6 +62,7 @@ async fn the_host_is_that_of_the_url() {
     #[rustfmt::skip]
     let rows = [
         ("ws://example.com", "/", "example.com"),
+        ("ws://example.com?room=1", "/?room=1", "example.com"),
         ("ws://example.com:80/a", "/a", "example.com"),
         ("ws://example.com:443/a", "/a", "example.com:443"),
         ("wss://example.com:443/", "/", "example.com"),
@@ -96,6 +107,8 @@ async fn mistakes_in_the_request_say_how_to_write_it_right() {
         ("a value with a line feed", new().header("a", "b\nc"), "`a` has a value that no field can have"),
         ("a host with a path", new().header("host", "a.com/b"), "`host` has a value that is no host: write"),
         ("an extension with a line feed", new().extensions("a\r\nb"), "can be in no field: write"),
+        ("an extension that is malformed", new().extensions("permessage-deflate;"), "is no list of extensions: write"),
+        ("no extension", new().extensions(""), "is no list of extensions: write"),
         ("the first of two mistakes", new().origin("a").header("a b", "c"), "`a` is no origin"),
     ];
     for (name, request, expected) in rows {
@@ -126,7 +139,8 @@ async fn every_lie_of_the_list_fails_the_connection() {
         answer.replace(what, by).into_bytes()
     }
     #[rustfmt::skip]
-    let rows: [(&str, Lie, ClientErrorKind); 14] = [
+    let rows: [(&str, Lie, ClientErrorKind); 15] = [
+        ("101 over HTTP/1.0", |head| replaced(head, "HTTP/1.1 101", "HTTP/1.0 101"), ClientErrorKind::Refused),
         ("200", |head| replaced(head, "101 Switching Protocols", "200 OK\r\nContent-Length: 0"), ClientErrorKind::Refused),
         ("no Upgrade", |head| replaced(head, "Upgrade: websocket\r\n", ""), ClientErrorKind::UpgradeInvalid),
         ("another Upgrade", |head| replaced(head, "Upgrade: websocket", "Upgrade: h2c"), ClientErrorKind::UpgradeInvalid),
@@ -205,7 +219,9 @@ async fn a_refusal_that_does_not_end_gives_what_came_in_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_timeout() {
-    for (request, seconds) in [(request(), 10), (request().timeout(Duration::from_secs(2)), 2)] {
+    for (request, seconds) in
+        [(request(), 10), (request().timeout(Duration::from_secs(2)), 2), (request().timeout(Duration::MAX), 24 * 3600)]
+    {
         let start = Instant::now();
         let (connected, _server) = ask(request, |_| Vec::new()).await;
         assert_eq!(connected.unwrap_err().kind(), ClientErrorKind::TimedOut);

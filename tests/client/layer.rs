@@ -119,6 +119,32 @@ async fn a_server_without_extended_connect_is_found_out() {
     assert_eq!(start.elapsed().as_secs(), 10);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_speaks_no_http2_is_found_out_at_once() {
+    let (client, mut server) = duplex(1 << 16);
+    tokio::spawn(async move {
+        server.read_u8().await.unwrap();
+        server.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        drop(server);
+    });
+    let start = Instant::now();
+    let error = connect_http2::<_, String>(client).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ClientErrorKind::ConnectionFailed, 0));
+    // One that takes nothing.
+    let (client, _server) = duplex(8);
+    let error = connect_http2::<_, String>(client).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ClientErrorKind::ExtendedConnectUnsupported, 10));
+}
+
+#[tokio::test]
+async fn another_2xx_over_http2_is_a_refusal_that_can_be_read() {
+    let app = Router::new().fallback(async || (http::StatusCode::CREATED, "made"));
+    let address = serve(app).await;
+    let mut connection = connect_http2::<_, String>(TcpStream::connect(address).await.unwrap()).await.unwrap();
+    let error = WsRequest::new("ws://x/").connect_over_http2(&mut connection).await.unwrap_err();
+    assert_eq!((error.kind(), error.response().unwrap().status().as_u16()), (ClientErrorKind::Refused, 201));
+}
+
 #[tokio::test]
 async fn in_memory_it_is_the_same() {
     let server = TestServer::new(app());
@@ -146,7 +172,7 @@ async fn in_memory_it_is_the_same() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "the handshake has no answer: the connection failed")]
+#[should_panic(expected = "layer.rs:")]
 async fn no_answer_in_memory_is_a_panic() {
     async fn panics(_ws: ws_handshake::WsUpgrade) {
         panic!("before the answer");

@@ -58,17 +58,24 @@ impl ConnectionKey {
     /// ```
     #[must_use]
     pub fn forwarded(headers: &HeaderMap) -> Option<Self> {
-        const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-        let line = headers.get_all(FORWARDED_FOR).iter().next_back()?;
-        // What stands before the last comma is the client's, and need not even be text.
-        let last = str::from_utf8(line.as_bytes().rsplit(|byte| *byte == b',').next()?).ok()?.trim();
-        let address = last.parse::<IpAddr>().or_else(|_| {
-            let socket = last.parse::<std::net::SocketAddr>();
-            let bracketed = || last.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-            socket.map(|socket| socket.ip()).or_else(|error| bracketed().ok_or(error))
-        });
-        address.ok().map(Self::network)
+        forwarded_for(headers).map(Self::network)
     }
+}
+
+/// The address of the peer that the proxy in front has seen: the last one in `X-Forwarded-For`, as
+/// [`ConnectionKey::forwarded`] has it, to be told to others. `None` where there is none.
+#[must_use]
+pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    let line = headers.get_all(FORWARDED_FOR).iter().next_back()?;
+    // What stands before the last comma is the client's, and need not even be text.
+    let last = str::from_utf8(line.as_bytes().rsplit(|byte| *byte == b',').next()?).ok()?.trim();
+    let address = last.parse::<IpAddr>().or_else(|_| {
+        let socket = last.parse::<std::net::SocketAddr>();
+        let bracketed = || last.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+        socket.map(|socket| socket.ip()).or_else(|error| bracketed().ok_or(error))
+    });
+    address.ok().map(|address| address.to_canonical())
 }
 
 /// An address for itself. An IPv4 address that is mapped into IPv6 is the IPv4 address.

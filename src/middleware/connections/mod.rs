@@ -10,7 +10,11 @@ pub(super) mod registry;
 pub(super) mod signal;
 
 pub use self::{
-    drain::Drained, handle::Connections, key_limit::ConnectionKey, permit::ConnectionPermit, signal::Closing,
+    drain::Drained,
+    handle::Connections,
+    key_limit::{ConnectionKey, forwarded_for},
+    permit::ConnectionPermit,
+    signal::Closing,
 };
 
 #[cfg(test)]
