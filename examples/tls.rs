@@ -14,7 +14,7 @@ use axum::{
 use clap::Parser;
 use futures_util::{SinkExt, TryStreamExt};
 use tls_listener::TlsListener;
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer},
@@ -89,5 +89,7 @@ async fn frames(stream: WsStream) -> Result<(), tungstenite::Error> {
             socket.send(message).await?;
         }
     }
+    // Of TLS, too, an end is to be announced. The client may be gone by now.
+    let _ = socket.get_mut().shutdown().await;
     Ok(())
 }

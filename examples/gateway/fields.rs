@@ -1,18 +1,21 @@
 //! Which fields go on, and which are the gateway's own to write.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, HOST, ORIGIN},
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, VIA},
 };
-use ws_handshake::handshake::Authority;
+use ws_handshake::{forwarded_for, handshake::Authority};
 
 use super::Gateway;
 
 /// Who sends a request, as the upstream is to be told.
 pub(super) struct Peer {
-    address: IpAddr,
+    address: HeaderValue,
     host: HeaderValue,
     proto: HeaderValue,
 }
@@ -20,12 +23,13 @@ pub(super) struct Peer {
 impl Peer {
     /// `None` behind a proxy that names no address.
     pub(super) fn of(gateway: &Gateway, peer: SocketAddr, authority: &Authority, headers: &HeaderMap) -> Option<Self> {
-        let address = if gateway.behind_proxy { last_forwarded(headers)? } else { peer.ip().to_canonical() };
+        let address: IpAddr = if gateway.behind_proxy { forwarded_for(headers)? } else { peer.ip().to_canonical() };
         let host = match authority.port() {
             Some(port) => format!("{}:{port}", authority.host()),
             None => authority.host().to_owned(),
         };
-        Some(Self { address, host: host.try_into().ok()?, proto: gateway.proto.as_str().try_into().ok()? })
+        let value = |text: &str| HeaderValue::from_str(text).ok();
+        Some(Self { address: value(&address.to_string())?, host: value(&host)?, proto: value(&gateway.proto)? })
     }
 
     /// The fields of a request as they go to the upstream.
@@ -35,24 +39,27 @@ impl Peer {
         for name in fields.keys().filter(|name| speaks_for_the_peer(name)).cloned().collect::<Vec<_>>() {
             fields.remove(name);
         }
-        let address = HeaderValue::from_str(&self.address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        fields.insert("x-forwarded-for", address.clone());
-        fields.insert("x-real-ip", address);
+        // RFC 9113 §8.2.3: HTTP/2 may send a cookie in pieces, which "MUST be concatenated" before HTTP/1.1.
+        let cookies: Vec<_> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        if cookies.len() > 1
+            && let Ok(cookie) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+        {
+            fields.insert(COOKIE, cookie);
+        }
+        fields.insert("x-forwarded-for", self.address.clone());
+        fields.insert("x-real-ip", self.address.clone());
         fields.insert("x-forwarded-host", self.host.clone());
         fields.insert("x-forwarded-proto", self.proto.clone());
         fields.insert(HOST, self.host.clone());
+        // RFC 9110 §7.6.3: a gateway "MUST send an appropriate Via header field in each inbound request message".
+        fields.append(VIA, HeaderValue::from_static("1.1 ws-handshake"));
         fields
     }
 }
 
-/// The fields of a response as they go to the client.
-pub(super) fn response_fields(headers: &HeaderMap) -> HeaderMap {
-    end_to_end(headers)
-}
-
 /// All fields but those that are for one connection alone (RFC 9110 §7.6.1).
-fn end_to_end(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<_> = headers
+pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let named: HashSet<_> = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
@@ -61,7 +68,13 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
         .filter(|name| name != HOST && name != ORIGIN)
         .collect();
     let is_hop_by_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str()) || named.contains(name);
-    headers.iter().filter(|(name, _)| !is_hop_by_hop(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let pairs = headers.iter().filter(|(name, _)| !is_hop_by_hop(name));
+    let mut fields: HeaderMap = pairs.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112 §6.3: the length is wrong then, and "ought to be handled as an error".
+        fields.remove(CONTENT_LENGTH);
+    }
+    fields
 }
 
 const HOP_BY_HOP: [&str; 10] = [
@@ -77,15 +90,10 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// Whether a field says who the peer is, also in the spelling that becomes the same name in CGI's variables.
+/// Whether a field says who the peer is, also in spellings that become the same name in CGI's variables; or, there, who the
+/// upstream's own proxy is.
 fn speaks_for_the_peer(name: &HeaderName) -> bool {
-    let name = name.as_str().replace('_', "-");
-    name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
-}
-
-/// The last address in `X-Forwarded-For`.
-fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
-    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
-    let last = str::from_utf8(line.as_bytes().rsplit(|byte| *byte == b',').next()?).ok()?.trim();
-    last.parse().or_else(|_| last.parse().map(|address: SocketAddr| address.ip())).ok()
+    let name: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let known = ["client-ip", "forwarded", "forwarded-for", "proxy", "true-client-ip", "x-client-ip", "x-real-ip"];
+    known.contains(&&*name) || name.starts_with("x-forwarded")
 }

@@ -1,19 +1,31 @@
 //! Plain HTTP.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
-use http::{Request, StatusCode, Uri, Version};
+use http::{
+    HeaderValue, Method, Request, StatusCode, Uri, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    uri::{PathAndQuery, Scheme},
+};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::sleep};
+use tower_http::timeout::TimeoutBody;
 
 use super::{
     Gateway,
-    fields::{Peer, response_fields},
+    fields::{Peer, end_to_end},
+    upstream_failed,
 };
 
 pub(super) type Client = legacy::Client<HttpConnector, Body>;
@@ -26,10 +38,10 @@ pub(super) fn client() -> Client {
 
 /// Has the upstream answer. Where it is, is never the request's to say: of an absolute target the path alone goes on.
 pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body>) -> Response {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let Ok(uri) = format!("http://{}{path}", gateway.upstream).parse::<Uri>() else {
+    let Some(uri) = target(gateway, request.uri()) else {
         return (StatusCode::BAD_REQUEST, "the target has no path").into_response();
     };
+    let is_head = request.method() == Method::HEAD;
     let fields = peer.request_fields(request.headers());
     let (mut parts, body) = request.into_parts();
     parts.uri = uri;
@@ -37,19 +49,89 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body
     parts.headers = fields;
     // What is left of the client's connection is not the upstream's.
     parts.extensions.clear();
-    let answered = timeout(gateway.upstream_timeout, gateway.client.request(Request::from_parts(parts, body))).await;
+    if !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH) {
+        // Else a `GET` would go on without its body.
+        parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    let (body, sent) = Sending::new(TimeoutBody::new(gateway.body_timeout, body));
+    let too_slow = async {
+        // An error says that the body is gone, sent or not.
+        let _ = sent.await;
+        sleep(gateway.upstream_timeout).await;
+    };
+    let answered = tokio::select! {
+        answered = gateway.client.request(Request::from_parts(parts, Body::new(body))) => answered,
+        () = too_slow => return upstream_failed(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long to answer", None),
+    };
     match answered {
-        Ok(Ok(response)) if response.status().is_informational() => {
-            (StatusCode::BAD_GATEWAY, "the upstream switched protocols, which nobody had asked for").into_response()
-        }
-        Ok(Ok(response)) => {
+        Ok(response) if response.status().is_informational() => upstream_failed(
+            StatusCode::BAD_GATEWAY,
+            "the upstream switched protocols, which nobody had asked for",
+            None,
+        ),
+        Ok(response) => {
             let (mut parts, body) = response.into_parts();
-            parts.headers = response_fields(&parts.headers);
+            let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+            parts.headers = end_to_end(&parts.headers);
             parts.version = Version::HTTP_11;
             parts.extensions.clear();
-            Response::from_parts(parts, Body::new(body))
+            let body = if is_head && chunked {
+                // RFC 9110 §8.6: a length that a `GET` would not have is not to be said, and of nothing it would be 0.
+                Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::io::Error>>())
+            } else {
+                Body::new(TimeoutBody::new(gateway.body_timeout, body))
+            };
+            Response::from_parts(parts, body)
         }
-        Ok(Err(_)) => (StatusCode::BAD_GATEWAY, "the upstream does not answer").into_response(),
-        Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long to answer").into_response(),
+        Err(error) => upstream_failed(StatusCode::BAD_GATEWAY, "the upstream does not answer", Some(&error)),
+    }
+}
+
+/// The target at the upstream; `None` for one without a path, as that of `OPTIONS *`.
+fn target(gateway: &Gateway, uri: &Uri) -> Option<Uri> {
+    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    if !path.as_str().starts_with(['/', '?']) {
+        return None;
+    }
+    Uri::builder().scheme(Scheme::HTTP).authority(gateway.upstream.clone()).path_and_query(path).build().ok()
+}
+
+/// A body that tells when it has been sent: the upstream's time to answer begins then.
+struct Sending {
+    body: Pin<Box<TimeoutBody<Body>>>,
+    sent: Option<oneshot::Sender<()>>,
+}
+
+impl Sending {
+    fn new(body: TimeoutBody<Body>) -> (Self, oneshot::Receiver<()>) {
+        let (sent, told) = oneshot::channel();
+        let mut sending = Self { body: Box::pin(body), sent: Some(sent) };
+        if sending.body.is_end_stream() {
+            sending.sent = None;
+        }
+        (sending, told)
+    }
+}
+
+impl HttpBody for Sending {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>, cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(self.body.as_mut().poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+            self.sent = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -3,28 +3,46 @@
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Instant, sleep},
 };
 use ws_handshake::WsStream;
 
-/// Copies until both ends have finished, one has failed, or the gateway is about to stop.
-pub(super) async fn run(mut client: WsStream, mut upstream: WsStream) {
+/// Copies until both ends have finished, one has failed, nothing has come for as long as it may be `idle`, or the gateway
+/// is about to stop.
+pub(super) async fn run(mut client: WsStream, mut upstream: WsStream, idle: Duration) {
     let closing = client.closing();
     let (mut there, mut back) = (Way::default(), Way::default());
+    let mut looks = pin!(sleep(idle.min(HALF_CLOSED)));
+    let (mut since, mut seen) = (Instant::now(), 0);
     let copying = poll_fn(|cx| {
-        let (there, back) = (there.poll(cx, &mut client, &mut upstream), back.poll(cx, &mut upstream, &mut client));
-        match (there, back) {
-            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
+        let ends = (there.poll(cx, &mut client, &mut upstream), back.poll(cx, &mut upstream, &mut client));
+        match ends {
+            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => return Poll::Ready(Err(error)),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
+            _ => {}
         }
+        // Looked at every so often, and not at each byte. Of an end that has finished nobody would see a reset.
+        while looks.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if there.copied + back.copied != seen {
+                (since, seen) = (now, there.copied + back.copied);
+            }
+            let most = if there.done || back.done { idle.min(HALF_CLOSED) } else { idle };
+            if now - since >= most {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            looks.as_mut().reset(now + most.saturating_sub(now - since).min(HALF_CLOSED));
+        }
+        Poll::Pending
     });
     let copied = tokio::select! {
         copied = copying => copied,
@@ -53,9 +71,13 @@ struct Way {
     start: usize,
     end: usize,
     unflushed: bool,
+    copied: u64,
     finished: bool,
     done: bool,
 }
+
+/// How long a tunnel may be idle once one end has finished.
+const HALF_CLOSED: Duration = Duration::from_secs(60);
 
 const SMALLEST: usize = 4 << 10;
 const LARGEST: usize = 64 << 10;
@@ -76,6 +98,7 @@ impl Way {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
                 self.start += written;
+                self.copied += written as u64;
                 self.unflushed = true;
             }
             if self.finished {

@@ -1,12 +1,12 @@
 //! Handshakes that the layer has approved.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_LENGTH, SEC_WEBSOCKET_EXTENSIONS},
+    HeaderMap, StatusCode, Version,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS},
     request::Parts,
 };
 use tokio::{
@@ -17,8 +17,8 @@ use ws_handshake::{ClientError, ClientErrorKind, NotOffered, WsRequest, WsStream
 
 use super::{
     Gateway,
-    fields::{Peer, response_fields},
-    tunnel,
+    fields::{Peer, end_to_end},
+    tunnel, upstream_failed,
 };
 
 /// Has the upstream accept first, and then answers what it answered.
@@ -28,12 +28,13 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, mut ws: WsUpgrade, re
         Err(response) => return response,
     };
     if agree(&mut ws, &request.headers, &upstream, answer.headers()).is_err() {
-        return (StatusCode::BAD_GATEWAY, "the upstream agreed to what nobody had offered").into_response();
+        return upstream_failed(StatusCode::BAD_GATEWAY, "the upstream agreed to what nobody had offered", None);
     }
     // The stream may live for days: the request does not have to.
     drop(request);
     // Not straight on: the tunnel is then a task of its own, and nothing of the request's way to here is polled with it.
-    ws.on_upgrade(|client| tunnel::run(client, upstream))
+    let idle = gateway.idle_timeout;
+    ws.on_upgrade(move |client| tunnel::run(client, upstream, idle))
 }
 
 /// Asks the upstream for the same WebSocket, with the same offers.
@@ -51,9 +52,11 @@ async fn connect(
             asked = asked.header(name, value.clone());
         }
     }
-    let connection = match timeout_at(deadline, TcpStream::connect(&gateway.upstream)).await {
+    let connection = match timeout_at(deadline, TcpStream::connect(gateway.upstream.as_str())).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(_)) => return Err((StatusCode::BAD_GATEWAY, "the upstream is not there").into_response()),
+        Ok(Err(error)) => {
+            return Err(upstream_failed(StatusCode::BAD_GATEWAY, "the upstream is not there", Some(&error)));
+        }
         Err(_) => return Err(too_long()),
     };
     let _ = connection.set_nodelay(true);
@@ -70,21 +73,31 @@ fn refusal(error: ClientError) -> Response {
         _ => {}
     }
     let refused = error.kind() == ClientErrorKind::Refused;
-    match error.into_response().filter(|response| refused && response.status().as_u16() >= 300) {
-        Some(response) => {
-            let (mut parts, body) = response.into_parts();
-            parts.headers = response_fields(&parts.headers);
-            // Of a long body this is the beginning.
-            parts.headers.remove(CONTENT_LENGTH);
-            parts.extensions.clear();
-            Response::from_parts(parts, Body::from(body))
-        }
-        None => (StatusCode::BAD_GATEWAY, "the upstream does not accept as RFC 6455 has it").into_response(),
+    if !refused || error.response().is_none_or(|response| response.status().as_u16() < 300) {
+        let reason = "the upstream does not accept as RFC 6455 has it";
+        return upstream_failed(StatusCode::BAD_GATEWAY, reason, Some(&error));
     }
+    let (mut parts, mut body) = error.into_response().unwrap_or_default().into_parts();
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length != body.len()) || body.len() >= LONGEST_REFUSAL {
+        // The beginning of a body is not to be taken for a whole one.
+        body = Bytes::new();
+        for name in [CONTENT_ENCODING, CONTENT_TYPE] {
+            parts.headers.remove(name);
+        }
+    }
+    parts.headers = end_to_end(&parts.headers);
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    Response::from_parts(parts, Body::from(body))
 }
 
+/// What the client keeps of a refusal.
+const LONGEST_REFUSAL: usize = 64 << 10;
+
 fn too_long() -> Response {
-    (StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long to accept").into_response()
+    upstream_failed(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long to accept", None)
 }
 
 /// Answers the client what the upstream has answered.
@@ -97,6 +110,6 @@ fn agree(ws: &mut WsUpgrade, offered: &HeaderMap, upstream: &WsStream, answer: &
     if let Some(extensions) = (!lines.is_empty()).then(|| lines.join(&b", "[..]).try_into().ok()).flatten() {
         ws.select_extensions(offered, extensions)?;
     }
-    ws.headers_mut().extend(response_fields(answer));
+    ws.headers_mut().extend(end_to_end(answer));
     Ok(())
 }

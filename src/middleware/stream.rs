@@ -30,7 +30,8 @@ use crate::handshake::DeflateParams;
 ///
 /// A feature for each framing library gives it a method that makes it that library's socket, as `into_tungstenite`; any
 /// other takes it as it is. What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
-/// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection, or its stream.
+/// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection, or its stream. Over TLS, shut it down
+/// before: a TLS stream that is merely dropped sends no `close_notify`.
 ///
 /// Over HTTP/2 it is one stream of a connection. A write takes at most 16 KiB, so that a client that does not read holds
 /// the writer back. Shutting it down waits until the client has taken what was written, and dropping it ends the stream

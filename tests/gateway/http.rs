@@ -92,3 +92,68 @@ async fn an_upstream_that_switches_unasked_is_502_as_is_a_dead_one_and_a_slow_on
     client.send(&get).await;
     assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
 }
+
+#[tokio::test]
+async fn bodies_are_framed_anew() {
+    let gateway = Gateway::start(&[]).await;
+    let ask = |line: &str, fields: &str| {
+        format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{fields}\r\n", gateway.address)
+    };
+
+    // A `GET` with a body, which has no length.
+    let chunked = ask("GET /search", "Transfer-Encoding: chunked\r\n") + "5\r\nquery\r\n0\r\n\r\n";
+    let (mut client, mut upstream, head) = gateway.ask(&chunked).await;
+    assert_eq!(field(&head, "transfer-encoding").as_deref(), Some("chunked"), "{head}");
+    assert_eq!(upstream.exactly(15).await, "5\r\nquery\r\n0\r\n\r\n");
+    // An answer with a length beside its chunks.
+    upstream
+        .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n")
+        .await;
+    let answer = String::from_utf8(client.rest().await).unwrap();
+    assert_eq!(field(&answer, "content-length"), None, "{answer}");
+    assert!(answer.contains("hello world"), "{answer}");
+
+    // The length of what a `HEAD` does not give.
+    for (framing, length) in [("Transfer-Encoding: chunked", None), ("Content-Length: 7", Some("7"))] {
+        let (mut client, mut upstream, _) = gateway.ask(&ask("HEAD /", "")).await;
+        upstream.send(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{framing}\r\n\r\n")).await;
+        let answer = String::from_utf8(client.rest().await).unwrap();
+        assert_eq!(field(&answer, "content-length").as_deref(), length, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_without_a_path_goes_nowhere() {
+    let gateway = Gateway::start(&[]).await;
+    let request = format!("OPTIONS * HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address);
+    assert_eq!(status(&gateway.refused(&request).await), 400);
+    let request = format!("TRACE / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address);
+    assert_eq!(status(&gateway.refused(&request).await), 405);
+}
+
+#[tokio::test]
+async fn the_upstreams_time_begins_when_it_has_the_request() {
+    let gateway = Gateway::start(&["--upstream-timeout", "0.3", "--body-timeout", "0.5"]).await;
+    let post = |length: u32| {
+        format!("POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n", gateway.address)
+    };
+    let (mut client, mut upstream, _) = gateway.ask(&post(3)).await;
+    for byte in ["a", "b", "c"] {
+        tokio::time::sleep(A_WHILE).await;
+        client.send(byte).await;
+        assert_eq!(upstream.exactly(1).await, byte);
+    }
+    upstream.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi").await;
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 200);
+
+    // A body that stands still is not waited for.
+    let (mut client, mut upstream, _) = gateway.ask(&post(3)).await;
+    client.send("a").await;
+    assert_eq!(upstream.exactly(1).await, "a");
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
+    // Nor one of the upstream's.
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.address);
+    let (mut client, mut upstream, _) = gateway.ask(&get).await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegin").await;
+    assert!(String::from_utf8(client.rest().await).unwrap().ends_with("\r\n\r\nbegin"));
+}

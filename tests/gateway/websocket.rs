@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::support::{A_WHILE, Gateway, SOON, accepting, field, handshake, status};
@@ -14,11 +14,12 @@ async fn what_both_ends_say_goes_through_and_the_gateways_word_on_the_peer_is_it
     let gateway = Gateway::start(&[]).await;
     let address = &gateway.address;
     let fields = format!(
-        "Origin: http://{address}\r\nCookie: session=1\r\n\
+        "Origin: http://{address}\r\nCookie: session=1\r\nCookie: theme=dark\r\n\
          Sec-WebSocket-Protocol: v2.chat, v1.chat\r\nSec-WebSocket-Protocol: v0.chat\r\n\
          Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-other; a=b\r\n\
          Forwarded: for=forged\r\nX-Forwarded-For: 192.0.2.7\r\nX_Forwarded-For: 192.0.2.8\r\nX-Forwarded_Proto: https\r\n\
          X-Real-IP: 192.0.2.9\r\nx_real_ip: 192.0.2.10\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Host: evil.example\r\n\
+         X.Forwarded.For: 192.0.2.11\r\nX-Forwarded: forged\r\nClient-IP: 192.0.2.12\r\nProxy: evil.example\r\n\
          Connection: X-Named, x-forwarded-for, Host, Origin\r\nX-Named: gone\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n\
          X-Mine: kept\r\n"
     );
@@ -27,13 +28,14 @@ async fn what_both_ends_say_goes_through_and_the_gateways_word_on_the_peer_is_it
     let origin = format!("http://{address}");
     #[rustfmt::skip]
     let rows = [
-        ("host", Some(&**address)), ("origin", Some(&*origin)), ("cookie", Some("session=1")), ("x-mine", Some("kept")),
+        ("host", Some(&**address)), ("origin", Some(&*origin)), ("cookie", Some("session=1; theme=dark")), ("via", Some("1.1 ws-handshake")), ("x-mine", Some("kept")),
         ("sec-websocket-protocol", Some("v2.chat, v1.chat, v0.chat")),
         ("sec-websocket-extensions", Some("permessage-deflate; client_max_window_bits, x-other; a=b")),
         ("sec-websocket-version", Some("13")), ("connection", Some("Upgrade")), ("upgrade", Some("websocket")),
         ("x-forwarded-for", Some("127.0.0.1")), ("x-real-ip", Some("127.0.0.1")), ("x-forwarded-proto", Some("http")),
         ("x-forwarded-host", Some(address)),
         ("forwarded", None), ("x_forwarded-for", None), ("x-forwarded_proto", None), ("x_real_ip", None),
+        ("x.forwarded.for", None), ("x-forwarded", None), ("client-ip", None), ("proxy", None),
         ("x-forwarded-port", None), ("x-named", None), ("keep-alive", None), ("te", None), ("content-length", None),
     ];
     for (name, expected) in rows {
@@ -132,6 +134,19 @@ async fn an_upstream_that_refuses_is_heard_and_one_that_lies_is_502() {
     let (mut client, upstream, _) = ask().await;
     drop(upstream);
     assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
+
+    // A refusal by HTTP/1.0 is one by HTTP/1.1 here, and the beginning of a body is not taken for a whole one.
+    let (mut client, mut upstream, _) = ask().await;
+    upstream.send("HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\n\r\nnothing here").await;
+    drop(upstream);
+    let answer = String::from_utf8(client.rest().await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\nnothing here"), "{answer}");
+    let (mut client, mut upstream, _) = ask().await;
+    upstream.send("HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nnot").await;
+    drop(upstream);
+    let answer = String::from_utf8(client.rest().await).unwrap();
+    assert_eq!((status(&answer), field(&answer, "content-type")), (403, None));
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[tokio::test]
@@ -214,15 +229,23 @@ async fn limits_hold_for_each_peer_and_for_all() {
 
 #[tokio::test]
 async fn a_drain_ends_the_sockets_and_the_process() {
-    let mut gateway = Gateway::start(&["--drain-over", "0.4"]).await;
+    let mut gateway = Gateway::start(&["--drain-over", "1"]).await;
     let mut sockets = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         sockets.push(gateway.open().await);
     }
     let process = gateway.process.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-    for (client, upstream) in &mut sockets {
+    let start = Instant::now();
+    let ended = sockets.into_iter().map(async |(mut client, mut upstream)| {
         assert_eq!((client.rest().await, upstream.rest().await), (Vec::new(), Vec::new()));
+        start.elapsed().as_millis()
+    });
+    let mut ended = futures_util::future::join_all(ended).await;
+    ended.sort_unstable();
+    // Evenly: at 0, 0.2, 0.4, 0.6 and 0.8 s.
+    for (turn, ended) in (0_u128..).zip(ended) {
+        assert!((200 * turn..200 * turn + 150).contains(&(ended + 10)), "number {turn} ended after {ended} ms");
     }
     let status = timeout(SOON, gateway.process.wait()).await.expect("it does not end").unwrap();
     assert!(status.success(), "{status}");
@@ -245,4 +268,60 @@ async fn what_happens_is_counted() {
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_socket_that_is_idle_for_too_long_is_reset() {
+    let gateway = Gateway::start(&["--idle-timeout", "0.5"]).await;
+    for half_closed in [false, true] {
+        let (mut client, mut upstream) = gateway.open().await;
+        let start = Instant::now();
+        // Whatever comes puts it off.
+        for _ in 0..3 {
+            tokio::time::sleep(A_WHILE).await;
+            upstream.send("x").await;
+            assert_eq!(client.exactly(1).await, "x");
+        }
+        if half_closed {
+            client.0.shutdown().await.unwrap();
+            assert_eq!(upstream.rest().await, b"");
+        }
+        let read = timeout(SOON, client.0.read(&mut [0])).await.expect("the socket stays open");
+        assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(start.elapsed().as_millis() >= 1000, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn mistakes_on_the_command_line_are_told_by_name() {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    let fails = |arguments: &[&str]| {
+        let output = Command::new(path.join("examples/gateway")).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let upstream = ["--upstream", "ws://127.0.0.1:9001"];
+    #[rustfmt::skip]
+    let rows: [(&[&str], &str); 9] = [
+        (&["--upstream", "ws://127.0.0.1:99999"], "write a port from 1 to 65535"),
+        (&["--upstream", "wss://127.0.0.1:9001"], "there is no TLS to the upstream"),
+        (&["--upstream", "ws://127.0.0.1:9001/path"], "write it as `ws://host:port`"),
+        (&["--upstream", "127.0.0.1:9001"], "write it as `ws://host:port`"),
+        (&["--upstream", "ws://127.0.0.1:9001", "--listen", "127.0.0.1:9001"], "--upstream is what --listen says"),
+        (&[upstream[0], upstream[1], "--allow-origin", "https://a.com/"], "write `https://a.com`"),
+        (&[upstream[0], upstream[1], "--allow-host", "a.com/b"], "--allow-host"),
+        (&[upstream[0], upstream[1], "--limit", "0"], "--limit"),
+        (&[upstream[0], upstream[1], "--listen", &taken], "Address already in use"),
+    ];
+    for (arguments, expected) in rows {
+        let said = fails(arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let gateway = Gateway::start(&[]).await;
+    let said = fails(&[upstream[0], upstream[1], "--listen", &gateway.address]);
+    assert!(said.contains("Address already in use"), "a second gateway on the same port: {said}");
 }
