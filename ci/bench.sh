@@ -10,3 +10,4 @@ packages valgrind=valgrind
 cargo bench --quiet --locked --no-default-features --bench decision
 cargo bench --quiet --locked --bench allocations
 cargo bench --quiet --locked --bench connections
+cargo run --quiet --locked --release --manifest-path benches/peers/Cargo.toml -- --counts

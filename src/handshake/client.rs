@@ -206,10 +206,18 @@ impl Head<'_> {
     /// looked.
     #[inline]
     pub(crate) fn read(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
-        // The one look-up that a page costs.
-        if !self.headers.contains_key(UPGRADE) && *self.method != Method::CONNECT {
-            return Ok(None);
-        }
+        if self.is_page() { Ok(None) } else { self.read_upgrade(protocol) }
+    }
+
+    /// Whether nothing could upgrade the request: the one look-up that a page costs.
+    #[inline]
+    pub(crate) fn is_page(self) -> bool {
+        !self.headers.contains_key(UPGRADE) && *self.method != Method::CONNECT
+    }
+
+    /// As [`read`](Self::read), of a request that is no page.
+    #[inline]
+    pub(crate) fn read_upgrade(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
         let fields = Fields::find(self.headers);
         let asks = self.asks(protocol, fields.upgrade_websocket);
         let read = if asks { self.handshake(&fields) } else { self.anything_else(protocol, &fields) };

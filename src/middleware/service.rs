@@ -59,14 +59,37 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if !Head::from(&request).is_page() {
+            return self.decide(request);
+        }
+        self.withhold_secrets(&mut request);
+        ResponseFuture::passing(self.inner.call(request))
+    }
+}
+
+impl<S, R> WsHandshake<S, R> {
+    /// Keeps from the inner service what would be a secret in a handshake.
+    #[inline]
+    fn withhold_secrets<ReqBody>(&self, request: &mut Request<ReqBody>) {
+        if let Some(subprotocols) = self.config.policy.known_subprotocols() {
+            subprotocols.withhold_secrets(request.headers_mut());
+        }
+    }
+
+    /// Apart from the rest, for pages to be spared the room that it takes on the stack.
+    #[inline(never)]
+    fn decide<ReqBody, ResBody>(&mut self, mut request: Request<ReqBody>) -> ResponseFuture<S, ReqBody, R>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+        R: RejectionResponse<ResBody>,
+    {
         let protocol = extended_connect::protocol(request.method(), request.extensions());
-        let client = match Head::from(&request).read(protocol) {
+        let client = match Head::from(&request).read_upgrade(protocol) {
             Ok(Some(client)) => client,
             Ok(None) => {
-                if let Some(subprotocols) = self.config.policy.known_subprotocols() {
-                    subprotocols.withhold_secrets(request.headers_mut());
-                }
+                self.withhold_secrets(&mut request);
                 return ResponseFuture::passing(self.inner.call(request));
             }
             Err(rejection) => return ResponseFuture::refused(&self.config, rejection, &request),

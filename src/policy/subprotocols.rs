@@ -113,6 +113,7 @@ impl Subprotocols {
         Ok(self)
     }
 
+    #[inline]
     pub(super) fn has_secrets(&self) -> bool {
         !self.secret_prefixes.is_empty()
     }
@@ -123,6 +124,7 @@ impl Subprotocols {
 
     /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
     #[cfg(feature = "tower")]
+    #[inline]
     pub(crate) fn withhold_secrets(&self, headers: &mut HeaderMap) {
         if self.has_secrets() {
             withhold(headers, |name| self.is_secret(name));

@@ -47,7 +47,9 @@ impl Server {
     pub fn counted(name: &str) -> Self {
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        Self::spawn(command.arg(env::current_exe().expect("a path")).args(["--serve", name, "1"]).stderr(Stdio::piped()))
+        Self::spawn(
+            command.arg(env::current_exe().expect("a path")).args(["--serve", name, "1"]).stderr(Stdio::piped()),
+        )
     }
 
     fn spawn(command: &mut Command) -> Self {

@@ -3,8 +3,8 @@
 use plotters::{
     coord::Shift,
     prelude::{
-        BLACK, ChartBuilder, DrawingArea, IntoDrawingArea, IntoLogRange, IntoSegmentedCoord, LineSeries,
-        RGBColor, Rectangle, SVGBackend, SegmentValue, WHITE,
+        BLACK, ChartBuilder, DrawingArea, IntoDrawingArea, IntoLogRange, IntoSegmentedCoord, LineSeries, RGBColor,
+        Rectangle, SVGBackend, SegmentValue, WHITE,
     },
 };
 
@@ -29,9 +29,14 @@ pub fn draw(measured: &Measured, growth: &Growth) {
     bars(&areas[0], "handshakes a second", measured, |row| row.rate);
     bars(&areas[1], "instructions of a handshake", measured, |row| row.instructions);
     bars(&areas[2], "KiB of an idle connection", measured, |row| row.idle / 1024.0);
-    lines(&areas[3], "KiB of an idle connection, by their number", growth.idle.iter().map(|(name, curve)| {
-        (*name, curve.iter().map(|(count, bytes)| (*count, bytes / 1024.0)).collect())
-    }));
+    lines(
+        &areas[3],
+        "KiB of an idle connection, by their number",
+        growth
+            .idle
+            .iter()
+            .map(|(name, curve)| (*name, curve.iter().map(|(count, bytes)| (*count, bytes / 1024.0)).collect())),
+    );
     lines(&areas[4], "instructions, by origins listed", [("ours", growth.origins.clone())]);
     lines(&areas[5], "instructions, by subprotocols offered (over 32: 400)", [("ours", growth.subprotocols.clone())]);
     root.present().expect("written");
@@ -47,7 +52,9 @@ fn bars(area: &Area<'_>, title: &str, measured: &Measured, number: fn(&Row) -> f
         .build_cartesian_2d(0.0..most, (0..MODES.len() - 1).into_segmented())
         .expect("drawn");
     let name = |at: &SegmentValue<usize>| match at {
-        SegmentValue::CenterOf(at) => MODES.get(MODES.len() - 1 - at).map_or(String::new(), |mode| mode.name.to_owned()),
+        SegmentValue::CenterOf(at) => {
+            MODES.get(MODES.len() - 1 - at).map_or(String::new(), |mode| mode.name.to_owned())
+        }
         _ => String::new(),
     };
     chart
@@ -85,8 +92,17 @@ fn lines<'a>(area: &Area<'_>, title: &str, curves: impl IntoIterator<Item = (&'a
         .expect("drawn");
     chart.configure_mesh().label_style(("sans-serif", 11)).x_labels(6).y_labels(5).draw().expect("drawn");
     for ((name, curve), color) in curves.into_iter().zip([OURS, THIRD, OTHERS]) {
-        let drawn = chart.draw_series(LineSeries::new(curve, plotters::style::Color::stroke_width(&color, 2))).expect("drawn");
-        drawn.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 8, y + 4)], plotters::style::Color::filled(&color)));
+        let drawn =
+            chart.draw_series(LineSeries::new(curve, plotters::style::Color::stroke_width(&color, 2))).expect("drawn");
+        drawn
+            .label(name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 8, y + 4)], plotters::style::Color::filled(&color)));
     }
-    chart.configure_series_labels().border_style(BLACK).background_style(WHITE).label_font(("sans-serif", 11)).draw().expect("drawn");
+    chart
+        .configure_series_labels()
+        .border_style(BLACK)
+        .background_style(WHITE)
+        .label_font(("sans-serif", 11))
+        .draw()
+        .expect("drawn");
 }

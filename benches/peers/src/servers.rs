@@ -87,7 +87,9 @@ pub async fn run(name: &str, listener: TcpListener) {
             return serve_service(listener, layer(1000).layer(app.route("/", get(async || "page")))).await;
         }
         _ => match name.strip_prefix("origins-").and_then(|count| count.parse().ok()) {
-            Some(count) => layer(count).layer_router(app.route("/", any(async |stream: WsStream| drop(echo_bytes(stream).await)))),
+            Some(count) => {
+                layer(count).layer_router(app.route("/", any(async |stream: WsStream| drop(echo_bytes(stream).await))))
+            }
             None => panic!("no server {name}"),
         },
     };
