@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::any,
@@ -25,12 +25,10 @@ use tower_http::{
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
-use ws_handshake::{
-    AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade, testing::TestServer,
-};
+use ws_handshake::{AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLayer, WsStream, testing::TestServer};
 
 use crate::{
-    common::{Report, echo, echo_by_callback, events},
+    common::{echo, echo_by_callback, events, saying_how_it_ends},
     over::Over,
 };
 
@@ -130,17 +128,6 @@ async fn a_layer_on_the_route_under_one_on_the_router() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_comes_in_after_its_answer_is_told_so() {
-    /// Both forms, each saying how its handshake ended.
-    fn saying_how_it_ends() -> Router<Report> {
-        let straight =
-            async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
-        let callback = async |State(report): State<Report>, ws: WsUpgrade| {
-            let failed = report.clone();
-            let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
-            ws.on_upgrade(async move |_| report.say("stream"))
-        };
-        Router::new().route("/straight", any(straight)).route("/callback", any(callback))
-    }
     // A detached request: its client is answered, or gone, before the inner layer has seen it.
     for answered in [true, false] {
         let (report, mut events) = events();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State, ws::WebSocketUpgrade},
+    extract::{Request, ws::WebSocketUpgrade},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::any,
@@ -16,7 +16,7 @@ use http::HeaderValue;
 use tower::ServiceBuilder;
 use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::support::{Client, Handshake, Over, Report, echo, echo_by_callback, events, serve};
+use crate::support::{Client, Handshake, Over, echo, echo_by_callback, events, saying_how_it_ends, serve};
 
 async fn echoes(over: Over, address: SocketAddr, path: &str) {
     let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
@@ -32,18 +32,6 @@ fn forms() -> impl Iterator<Item = (Over, &'static str)> {
 
 fn both() -> Router {
     Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback))
-}
-
-/// Both forms, each saying how its handshake ended.
-fn saying_how_it_ends() -> Router<Report> {
-    let straight =
-        async |State(report): State<Report>, ws: WsUpgrade| report.say(format!("{:?}", ws.accept().await.err()));
-    let callback = async |State(report): State<Report>, ws: WsUpgrade| {
-        let failed = report.clone();
-        let ws = ws.on_failed_upgrade(move |error| failed.say(format!("{:?}", Some(error))));
-        ws.on_upgrade(async move |_| report.say("stream"))
-    };
-    Router::new().route("/straight", any(straight)).route("/callback", any(callback))
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 pub(crate) use self::{
     client::{Client, Over},
-    common::{Events, Report, SOON, echo, echo_by_callback, events},
+    common::{Events, Report, SOON, echo, echo_by_callback, events, saying_how_it_ends},
     handshake::Handshake,
 };
 
