@@ -33,8 +33,8 @@ fn main() {
         }
         [] => {
             let measured = measure::all();
-            let growth = growth::measure();
             report::print(&measured);
+            let growth = growth::measure();
             report::write(&measured, &growth);
             picture::draw(&measured, &growth);
         }

@@ -229,7 +229,6 @@ pub fn idle(name: &str, frames: bool, count: u32) -> f64 {
         (0..count)
             .map(|_| {
                 let mut socket = server.open();
-                echo(&mut socket, frames, 2, Duration::ZERO);
                 socket.write_all(if frames { b"\x82\x82\0\0\0\0hi" } else { b"hi" }).expect("sent");
                 socket.read_exact(&mut [0; 4][..if frames { 4 } else { 2 }]).expect("echoed");
                 socket

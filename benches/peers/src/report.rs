@@ -27,7 +27,7 @@ impl Bar {
     fn line(&self) -> String {
         let Self { name, found, most, .. } = self;
         let verdict = if self.held_within(1.0) { "held" } else { "missed" };
-        format!("{name}: {found:.2}, of {most} at most: {verdict}")
+        format!("{name}: {found:.3}, of {most:.3} at most: {verdict}")
     }
 }
 

@@ -106,9 +106,9 @@ impl LayerRouter for WsHandshakeLayer {
     }
 }
 
-/// A list of origins, and 4 subprotocols.
+/// A list of origins, with that of the clients among them however short it is, and 4 subprotocols.
 fn layer(origins: u32) -> WsHandshakeLayer {
-    let origins = (0..origins).map(|n| format!("https://app{n}.example.com"));
+    let origins = (0..origins).map(|n| format!("https://app{}.example.com", 500 + n));
     WsHandshakeLayer::new()
         .allow_origin(AllowOrigin::list(origins).expect("origins"))
         .subprotocols(Subprotocols::new(["v4.chat", "v3.chat", "v2.chat", "v1.chat"]).expect("subprotocols"))
