@@ -133,7 +133,7 @@ async fn a_target_without_a_path_goes_nowhere() {
 
 #[tokio::test]
 async fn the_upstreams_time_begins_when_it_has_the_request() {
-    let gateway = Gateway::start(&["--upstream-timeout", "0.3", "--body-timeout", "0.5"]).await;
+    let gateway = Gateway::start(&["--upstream-timeout", "0.5", "--body-timeout", "1.5"]).await;
     let post = |length: u32| {
         format!("POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n", gateway.address)
     };
