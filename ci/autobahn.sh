@@ -19,6 +19,7 @@ for argument in "$@"; do
     esac
 done
 
+export PYTHONDONTWRITEBYTECODE=1
 venv=target/autobahn-venv
 python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check -r ci/autobahn/requirements.txt

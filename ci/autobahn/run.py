@@ -13,12 +13,16 @@ from pathlib import Path
 import kosoku
 from kosoku.cases import CASES
 
+from kinds import kind
+
 # The cases of these groups are about permessage-deflate.
 DEFLATE = ["12.*", "13.*"]
 # Each of them sends 1,000 messages, of up to 128 KiB. This is 128 windows of deflate, and enough.
 ENOUGH = 4 << 20
 # The client is bound to one core by Python's lock. More cases at once would only delay those that measure time.
 PARALLEL = 2
+# A case that is not OK is tried again by itself: some have two verdicts, by which of two things is quicker on a busy machine.
+TRIES = 3
 
 
 def shorten():
@@ -28,11 +32,27 @@ def shorten():
         case.COUNT = min(case.COUNT, ENOUGH // case.LEN)
 
 
-async def results(address, exclude):
+async def results(address, cases, exclude, parallel):
     try:
-        return await kosoku.run_fuzzingclient(f"ws://{address}/", None, exclude, concurrency=PARALLEL)
+        return await kosoku.run_fuzzingclient(f"ws://{address}/", cases, exclude, concurrency=parallel)
     except kosoku.FailureError as failure:
         return failure.results  # of all cases
+
+
+async def verdicts(address, exclude):
+    found = {}
+    cases, parallel = None, PARALLEL
+    for _ in range(TRIES):
+        for result in await results(address, cases, exclude, parallel):
+            now = {"verdict": verdict(result), "result": result.result}
+            best = found.setdefault(result.case_id, now)
+            if kind(now["verdict"]) < kind(best["verdict"]):
+                found[result.case_id] = now
+        cases = [case for case, one in found.items() if one["verdict"] != "OK"]
+        parallel = 1
+        if not cases:
+            break
+    return found
 
 
 def verdict(result):
@@ -50,10 +70,8 @@ def main():
     if not args.full:
         shorten()
     began = time.monotonic()
-    found = asyncio.run(results(args.address, DEFLATE if args.without_deflate else None))
-    args.out.write_text(
-        json.dumps({result.case_id: {"verdict": verdict(result), "result": result.result} for result in found})
-    )
+    found = asyncio.run(verdicts(args.address, DEFLATE if args.without_deflate else None))
+    args.out.write_text(json.dumps(found))
     print(f"{len(found)} cases in {time.monotonic() - began:.0f} s", flush=True)
     # At times kosoku's own threads abort an interpreter that ends in the usual way.
     os._exit(0)
