@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies.
+# Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies; and three that forbid a path, in
+# front of a server of tests/server.
 #
 # `EXAMPLES=DIRECTORY ci/proxies.sh` takes the example built there instead of building it.
 set -euo pipefail
@@ -20,9 +21,10 @@ proxies=(
     NGINX NGINX_BRIEF NGINX_DEFAULT_HOST NGINX_LISTED NGINX_NAMED NGINX_PORTLESS APACHE APACHE_BRIEF CADDY
     HAPROXY HAPROXY_BRIEF HAPROXY_HTTP2 HAPROXY_HTTP2_BRIEF HAPROXY_SHARED HAPROXY_BARE
     NGHTTPX NGHTTPX_BRIEF NGHTTPX_HTTP2
+    NGINX_FORBIDS HAPROXY_FORBIDS APACHE_FORBIDS
 )
 taps=(HAPROXY_HTTP2_TAP HAPROXY_SHARED_TAP HAPROXY_BARE_TAP NGHTTPX_HTTP2_TAP)
-addresses=("${proxies[@]}" "${taps[@]}")
+addresses=("${proxies[@]}" "${taps[@]}" SMUGGLED_TO)
 free_ports() {
     node -e '
         const net = require("net");
@@ -100,6 +102,8 @@ $(
     snippet nginx.conf "$NGINX_NAMED" app "$no_host" 's|//127.0.0.1:app|//app|'
     # shellcheck disable=SC2016
     snippet nginx.conf "$NGINX_PORTLESS" "$ECHO" 's/\$http_host;/$host;/'
+    # Whatever is asked for may be upgraded, but for the path that is forbidden.
+    snippet nginx.conf "$NGINX_FORBIDS" "$SMUGGLED_TO" 's|location /ws|location = /admin { return 403; }\n    location ~ .|'
 )
 }
 END
@@ -120,6 +124,8 @@ Timeout 1
 $(
     snippet apache.conf "$APACHE" "$ECHO"
     snippet apache.conf "$APACHE_BRIEF" "$ECHO" 's/\btimeout=3600/timeout=1/'
+    snippet apache.conf "$APACHE_FORBIDS" "$SMUGGLED_TO" \
+        's|ProxyPreserveHost On|&\n<Location "/admin">\nRequire all denied\n</Location>|'
 )
 END
 launch apache apache2 -DFOREGROUND -f "$run/apache.conf"
@@ -138,6 +144,8 @@ launch_haproxy() {
 shared='s/http-reuse safe/http-reuse always/; /http-request set-uri/d'
 launch_haproxy haproxy haproxy.cfg "$HAPROXY" "$ECHO"
 launch_haproxy haproxy-brief haproxy.cfg "$HAPROXY_BRIEF" "$ECHO" 's/\b1h$/1s/'
+launch_haproxy haproxy-forbids haproxy.cfg "$HAPROXY_FORBIDS" "$SMUGGLED_TO" \
+    's|default_backend app|http-request deny if { path /admin }\n    &|'
 launch_haproxy haproxy-http2 haproxy-http2.cfg "$HAPROXY_HTTP2" "$HAPROXY_HTTP2_TAP"
 launch_haproxy haproxy-http2-brief haproxy-http2.cfg "$HAPROXY_HTTP2_BRIEF" "$ECHO" 's/\b1h$/1s/'
 launch_haproxy haproxy-shared haproxy-http2.cfg "$HAPROXY_SHARED" "$HAPROXY_SHARED_TAP" "$shared"
@@ -155,4 +163,6 @@ launch_nghttpx nghttpx-http2 "$NGHTTPX_HTTP2" "$NGHTTPX_HTTP2_TAP" 's|proto=http
 
 listens "${proxies[@]}"
 suite "Proxies" node --test --test-reporter=spec ci/interop/node/proxies.mjs
+suite "Smuggling" cargo test --quiet --all-features --test server -- --ignored --exact \
+    proxied::a_path_that_the_proxy_forbids_is_never_served_behind_a_refused_upgrade
 conclude

@@ -9,15 +9,14 @@ use axum::{
 use http::{HeaderValue, StatusCode, request::Parts};
 use ws_handshake::{WsHandshakeLayer, WsUpgrade};
 
-use crate::support::{Client, Handshake, Over, echo, events, serve};
+use crate::support::{Client, Handshake, Over, Report, echo, events, serve};
 
-const SECOND: &[u8] = b"GET /admin HTTP/1.1\r\nhost: example.com\r\n\r\n";
+/// A second request, which stands behind one that is refused.
+pub(crate) const SECOND: &[u8] = b"GET /admin HTTP/1.1\r\nhost: example.com\r\n\r\n";
 
-#[tokio::test]
-async fn a_second_request_is_never_served() {
-    let (report, mut events) = events();
-    let admin = report.clone();
-    let app = Router::new()
+/// Routes that leave in every way there is, and `/admin`, which says when it is served.
+pub(crate) fn app(report: Report) -> Router {
+    Router::new()
         .route("/ws", any(echo))
         .route("/401", any(async |_: WsUpgrade| StatusCode::UNAUTHORIZED))
         .route("/page", any(async |_: Option<WsUpgrade>| Html("a page")))
@@ -27,13 +26,17 @@ async fn a_second_request_is_never_served() {
         .route("/number/{n}", any(async |_: Path<u32>, _: WsUpgrade| ()))
         .route("/query", any(async |_: Query<Vec<(String, u32)>>, _: WsUpgrade| ()))
         .route("/get-only", get(async || "never asked for by POST"))
-        .route("/admin", get(async move || admin.say("served")))
-        .layer(WsHandshakeLayer::new());
-    let address = serve(app).await;
+        .route("/admin", get(async move || report.say("served")))
+        .layer(WsHandshakeLayer::new())
+}
+
+/// Upgrades that are answered with something else, and its status.
+pub(crate) fn refused() -> Vec<(&'static str, Handshake, u16)> {
     let valid = Handshake::valid;
-    let rows = [
+    vec![
         ("refused by the layer", valid().set("origin", "https://evil.com"), 403),
         ("refused as malformed", valid().without("sec-websocket-key"), 400),
+        ("of another version", valid().set("sec-websocket-version", "777"), 426),
         ("refused with a body announced", valid().add("content-length", &SECOND.len().to_string()), 400),
         ("disguised", valid().set("upgrade", "x"), 400),
         ("no such route", valid().to("/nowhere"), 404),
@@ -44,8 +47,14 @@ async fn a_second_request_is_never_served() {
         ("answered with a line that hyper does not read", valid().to("/odd"), 200),
         ("refused by an extractor for the path", valid().to("/number/x"), 400),
         ("refused by an extractor for the query", valid().to("/query?a=b"), 400),
-    ];
-    for (name, handshake, status) in rows {
+    ]
+}
+
+#[tokio::test]
+async fn a_second_request_is_never_served() {
+    let (report, mut events) = events();
+    let address = serve(app(report)).await;
+    for (name, handshake, status) in refused() {
         for together in [true, false] {
             let mut client = Client::connect(address).await;
             if together {

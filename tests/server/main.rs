@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 #[cfg(feature = "metrics")]
 mod metered;
+mod proxied;
 mod refusals;
 mod secrets;
 mod stream;

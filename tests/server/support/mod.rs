@@ -19,7 +19,11 @@ pub(crate) use self::{
 
 /// Serves `app` by `axum::serve` for as long as the test runs.
 pub(crate) async fn serve(app: Router) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serve_on("127.0.0.1:0", app).await
+}
+
+pub(crate) async fn serve_on(address: &str, app: Router) -> SocketAddr {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
