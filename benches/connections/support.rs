@@ -97,13 +97,18 @@ impl Drop for Server {
     }
 }
 
-/// Connects from one of many addresses, for one alone has not ports enough, and sends a handshake.
-pub(super) async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+/// Connects from one of many addresses, for one alone has not ports enough.
+pub(super) async fn connect(address: SocketAddr) -> TcpStream {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let [.., last] = (NEXT.fetch_add(1, Ordering::Relaxed) % 200).to_be_bytes();
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::new(127, 0, 1, last + 1), 0).into()).unwrap();
-    let mut stream = socket.connect(address).await.unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Connects, and sends a handshake.
+pub(super) async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = connect(address).await;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::{Router, extract::State, routing::any};
 use http::{Response, StatusCode};
-use hyper::body::Bytes;
+use hyper::{body::Bytes, server::conn::http1};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
 use ws_handshake::{
-    AllowOrigin, ConnectionKey, Connections, WsHandshakeLayer, WsStream,
+    AllowOrigin, ConnectionKey, Connections, WsHandshakeLayer, WsStream, WsUpgrade,
     testing::{TestRequest, TestServer},
 };
 
@@ -230,4 +231,33 @@ async fn a_drain_asks_then_ends_and_lets_nobody_in() {
         assert_eq!(said, ["read Ok(0)", "write Err(ConnectionAborted)", "wrote ConnectionAborted"], "{over:?}");
         timeout(SOON, connections.wait()).await.expect("all have gone");
     }
+}
+
+/// A 101 that the client takes nothing of: the hand-off ends at its timeout, and its permit is free again.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_written_frees_its_permit_at_the_timeout() {
+    let connections = Connections::new().limit(1);
+    let (report, mut events) = events();
+    let handler = async |State(report): State<Report>, ws: WsUpgrade| {
+        let failed = ws.accept().await.err();
+        report.say(format!("{failed:?}"));
+    };
+    let layer = layer(&connections).handoff_timeout(Duration::from_secs(3));
+    let app = Router::new().route("/ws", any(handler)).layer(layer).with_state(report);
+    let (mut client, server) = tokio::io::duplex(16);
+    let service = TowerToHyperService::new(app);
+    let serving = http1::Builder::new().serve_connection(TokioIo::new(server), service).with_upgrades();
+    let serving = tokio::spawn(serving);
+    let request = "GET /ws HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let start = Instant::now();
+    client.write_all(request.as_bytes()).await.unwrap();
+    len(&connections, 1).await;
+    assert_eq!(events.next().await, "Some(TimedOut)");
+    assert_eq!(start.elapsed().as_secs(), 3);
+    len(&connections, 0).await;
+    // hyper goes on writing for as long as the client is there.
+    assert!(!serving.is_finished());
+    drop(client);
+    let _ = timeout(SOON, serving).await.expect("the connection ends with its client");
 }

@@ -79,6 +79,29 @@ async fn refusals_are_traced_and_nothing_secret_is() {
 }
 
 #[tokio::test]
+async fn control_and_bidirectional_characters_never_reach_a_log_line_raw() {
+    trace();
+    let address = serve(Router::new().route("/{*path}", any(echo)).layer(WsHandshakeLayer::new())).await;
+    let valid = || Handshake::valid().to("/\u{202e}moor/\u{9b}2J");
+    let rows = [
+        ("approved", valid(), 101),
+        ("of a foreign origin", valid().set("origin", "https://evil.com"), 403),
+        ("with an origin that is none", valid().set("origin", "https://\u{202e}moc.live"), 400),
+        ("with a control character in its origin", valid().set("origin", "https://evil.com\t\u{9b}2J"), 400),
+        ("with an authority that is none", valid().set("host", "example\u{202e}.com"), 400),
+        ("with a subprotocol that is none", valid().add("sec-websocket-protocol", "\u{202e}"), 400),
+    ];
+    for (name, handshake, status) in rows {
+        let (_, head) = Client::handshake(address, &handshake).await;
+        assert_eq!(head.status, status, "{name}");
+    }
+    let text = logged();
+    assert!(text.contains(r"path=/\u{202e}moor/\u{9b}2J"), "{text}");
+    let raw = text.chars().find(|c| *c != '\n' && (c.is_control() || !c.is_ascii()));
+    assert_eq!(raw, None, "{text}");
+}
+
+#[tokio::test]
 async fn what_is_dropped_or_fails_is_traced() {
     trace();
     let app = Router::new()

@@ -1,0 +1,104 @@
+//! Run with `cargo bench --features http2 --bench floods`: what a flood costs the server, and those who are served meanwhile.
+//!
+//! The server is a process of its own, on loopback, and each flood is bounded in time and number. It fails where memory or
+//! files are not back after a flood, or somebody else was not served. `-- --write` writes docs/floods.md.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
+#![allow(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
+
+mod floods;
+mod report;
+mod server;
+#[path = "../connections/support.rs"]
+#[allow(dead_code, reason = "the floods need less of it")]
+mod support;
+mod visitors;
+
+use std::time::Duration;
+
+use support::Server;
+use tokio::time::sleep;
+use visitors::Visitors;
+
+/// What a flood has cost.
+struct Flooded {
+    name: &'static str,
+    /// What the flood came to, in its own words.
+    came: String,
+    /// The 50th and the 99th percentile of a visit, of the floods' client alone and beside it.
+    quiet: [Duration; 2],
+    during: [Duration; 2],
+    visits: usize,
+    back: bool,
+    /// Before, at most, and after: allocated bytes, and open files.
+    heap: [u64; 3],
+    files: [usize; 3],
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--serve") {
+        return server::run().await;
+    }
+    let mut all = Vec::new();
+    for (name, flood) in floods::ALL {
+        let flooded = measure(name, flood).await;
+        println!("{}", report::line(&flooded));
+        assert!(flooded.visits > 0, "{name}: nobody else was served");
+        assert!(flooded.back, "{name}: memory or files are not back");
+        all.push(flooded);
+    }
+    if arguments.iter().any(|argument| argument == "--write") {
+        report::write(&all);
+    }
+}
+
+async fn measure(name: &'static str, flood: floods::Flood) -> Flooded {
+    let server = Server::start("");
+    let visitors = Visitors::start(server.address());
+    sleep(Duration::from_secs(2)).await;
+    let quiet = visitors.percentiles();
+    let before = usage(&server).await;
+    let came = flood(server.address()).await;
+    let visits = visitors.count();
+    let during = visitors.percentiles();
+    let most = server.get("/most").await.parse().unwrap();
+    // What was held is let go once the limits in time have passed.
+    let mut after = usage(&server).await;
+    for _ in 0..50 {
+        if is_back(before, after) {
+            break;
+        }
+        sleep(Duration::from_millis(200)).await;
+        after = usage(&server).await;
+    }
+    visitors.stop().await;
+    Flooded {
+        name,
+        came,
+        quiet,
+        during,
+        visits,
+        back: is_back(before, after),
+        heap: [before.heap, most, after.heap],
+        files: [before.files, after.most_files, after.files],
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Usage {
+    heap: u64,
+    files: usize,
+    most_files: usize,
+}
+
+async fn usage(server: &Server) -> Usage {
+    let files = server.get("/files").await;
+    let (files, most_files) = files.split_once(' ').unwrap();
+    Usage { heap: server.heap().await, files: files.parse().unwrap(), most_files: most_files.parse().unwrap() }
+}
+
+/// Visitors come and go meanwhile.
+fn is_back(before: Usage, after: Usage) -> bool {
+    after.files <= before.files + 2 && after.heap < before.heap + (1 << 20)
+}

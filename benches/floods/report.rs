@@ -1,0 +1,43 @@
+//! The table.
+
+use std::{fmt::Write, fs, path::Path, time::Duration};
+
+use super::{
+    Flooded,
+    floods::{HEAD_TIMEOUT, LIMIT},
+};
+
+fn cells(flooded: &Flooded) -> [String; 6] {
+    let Flooded { name, came, quiet, during, visits, heap, files, .. } = flooded;
+    let ms = |[p50, p99]: [Duration; 2]| format!("{:.1}, {:.1}", p50.as_secs_f64() * 1e3, p99.as_secs_f64() * 1e3);
+    let [before, most, after] = heap.map(|bytes| bytes as f64 / f64::from(1 << 20));
+    [
+        format!("{name}: {came}"),
+        visits.to_string(),
+        ms(*quiet),
+        ms(*during),
+        format!("{before:.1}, {most:.1}, {after:.1}"),
+        files.map(|count| count.to_string()).join(", "),
+    ]
+}
+
+pub(super) fn line(flooded: &Flooded) -> String {
+    let [what, visits, quiet, during, heap, files] = cells(flooded);
+    format!("{what}\n  {visits} others served; ms {quiet} quiet, {during} meanwhile; MiB {heap}; files {files}")
+}
+
+pub(super) fn write(all: &[Flooded]) {
+    let mut text = format!(
+        "# Floods\n\n\
+         `cargo bench --features http2 --bench floods -- --write` writes this file. The server has a limit of {LIMIT} for its \
+         connections, and {HEAD_TIMEOUT:?} for a head and for a hand-off. Meanwhile others come one after the other, each with a \
+         handshake and a byte that is echoed; the flood is on the same two cores as they and the server, and takes its share of \
+         them. The benchmark fails where memory or files are not back in the end, or somebody else is not served.\n\n\
+         | flood | others served | ms quiet: p50, p99 | ms meanwhile: p50, p99 | MiB allocated before, at most, after | files before, at most, after |\n\
+         | --- | --- | --- | --- | --- | --- |\n"
+    );
+    for flooded in all {
+        let _ = writeln!(text, "| {} |", cells(flooded).join(" | "));
+    }
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/floods.md"), text).unwrap();
+}
