@@ -1,0 +1,6 @@
+//! Holds a server against the cases of this directory. Their format is described in `README.md`.
+
+pub(crate) mod answer;
+pub(crate) mod format;
+pub(crate) mod judge;
+pub(crate) mod score;
