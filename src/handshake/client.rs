@@ -286,7 +286,8 @@ impl Head<'_> {
         Ok(Some(ClientHandshake {
             version: self.version,
             authority,
-            over_https: self.uri.scheme() == Some(&Scheme::HTTPS),
+            // RFC 6455 §4.1 has `https` for what a browser calls `wss`.
+            over_https: self.uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTPS || *scheme == *"wss"),
             key,
             origin,
             subprotocols: subprotocols.map(Cow::into_owned).map(hidden),

@@ -112,6 +112,8 @@ fn a_request_by_https_has_no_http_page() {
     };
     assert_eq!(verdict("https://example.com/", "https://example.com"), None);
     assert_eq!(verdict("https://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
+    assert_eq!(verdict("wss://example.com/", "https://example.com"), None);
+    assert_eq!(verdict("wss://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
     // A proxy that ends TLS speaks http to the server.
     assert_eq!(verdict("http://example.com/", "https://example.com"), None);
 }
