@@ -106,19 +106,13 @@ pub use self::{
     },
 };
 
-/// The README's code, compiled.
-#[cfg(all(doctest, feature = "axum", feature = "testing", feature = "tungstenite"))]
-#[doc = include_str!("../README.md")]
-mod readme {}
-
-/// The guide's code, compiled.
 #[cfg(all(
     doctest,
     feature = "axum",
     feature = "fastwebsockets",
+    feature = "testing",
     feature = "tokio-websockets",
     feature = "tungstenite",
     feature = "yawc"
 ))]
-#[doc = include_str!("../docs/framing.md")]
-mod framing_guide {}
+mod guide;

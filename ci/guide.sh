@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# What README and the guide tell a reader to run: docs/guide.
+#
+# `EXAMPLES=DIRECTORY ci/guide.sh` takes the examples built there instead of building them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+packages curl=curl systemd-analyze=systemd
+export PYTHONDONTWRITEBYTECODE=1
+venv=target/guide-venv
+python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r ci/guide/requirements.txt
+
+# shellcheck source=ci/suites.sh
+source ci/suites.sh
+examples
+"$venv/bin/python" ci/guide/run.py "$EXAMPLES"

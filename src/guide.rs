@@ -1,0 +1,34 @@
+//! The code of the README and of the guide, compiled by the tests.
+
+#[doc = include_str!("../README.md")]
+mod readme {}
+#[doc = include_str!("../docs/guide/checks.md")]
+mod checks {}
+#[doc = include_str!("../docs/guide/client.md")]
+mod client {}
+#[doc = include_str!("../docs/guide/connections.md")]
+mod connections {}
+#[doc = include_str!("../docs/guide/costs.md")]
+mod costs {}
+#[doc = include_str!("../docs/framing.md")]
+mod framing {}
+#[doc = include_str!("../docs/guide/handlers.md")]
+mod handlers {}
+#[doc = include_str!("../docs/guide/hardening.md")]
+mod hardening {}
+#[doc = include_str!("../docs/guide/http2.md")]
+mod http2 {}
+#[doc = include_str!("../docs/guide/index.md")]
+mod index {}
+#[doc = include_str!("../docs/guide/observing.md")]
+mod observing {}
+#[doc = include_str!("../docs/guide/policy.md")]
+mod policy {}
+#[doc = include_str!("../docs/guide/proxies.md")]
+mod proxies {}
+#[doc = include_str!("../docs/guide/subprotocols.md")]
+mod subprotocols {}
+#[doc = include_str!("../docs/guide/testing.md")]
+mod testing {}
+#[doc = include_str!("../docs/guide/troubleshooting.md")]
+mod troubleshooting {}
