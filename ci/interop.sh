@@ -30,11 +30,13 @@ start SAME_URL same_url $any
 start FRAMING framing $any
 start CHAT chat $any
 start TOKEN token $any
+start HIJACK hijack
 start ORIGINS origins "$ORIGINS_FILE" $any
 start TLS tls --addr $any --allow-origin "$LISTED_ORIGIN"
 start TLS_CHAT tls --addr $any --subprotocol v1.chat
 start TLS_ALLOWS_OTHER tls --addr $any --allow-origin "https://$TLS" --allow-origin "http://$OTHER"
 export TLS_STDOUT=$work/TLS.stdout TLS_CHAT_STDOUT=$work/TLS_CHAT.stdout TLS_CHAT_STDERR=$work/TLS_CHAT.stderr
+export HIJACK_STDOUT=$work/HIJACK.stdout
 export TLS_ALLOWS_OTHER_STDOUT=$work/TLS_ALLOWS_OTHER.stdout
 
 export CLIENT=$EXAMPLES/client

@@ -32,3 +32,5 @@ mod subprotocols {}
 mod testing {}
 #[doc = include_str!("../docs/guide/troubleshooting.md")]
 mod troubleshooting {}
+#[doc = include_str!("../docs/guide/why.md")]
+mod why {}

@@ -106,6 +106,39 @@ async function isRefused(page, said) {
   saysWhy(said, "Unexpected response code: 403");
 }
 
+describe("the example hijack: a page of somebody else, and the cookie of a visitor of the bank's", async () => {
+  const addresses = (await readFile(need("HIJACK_STDOUT"), "utf8")).match(/http:\/\/[\d.:]+/g);
+  const [unguarded, guarded, attacker] = addresses;
+
+  const attack = (look) =>
+    inTabs(async (tab) => {
+      for (const bank of [unguarded, guarded]) {
+        const { page } = await tab(bank);
+        assert.equal(await changed(page, "#account", "…"), "alice has 1,000 coins");
+      }
+      const { page, said } = await tab(attacker);
+      await look(async (id, last) => {
+        await page.locator(`#${id} p`, { hasText: last }).waitFor();
+        return page.locator(`#${id} p`).textContent();
+      }, said);
+      if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+    });
+
+  test("without the layer it reads the account, and acts on it", () =>
+    attack(async (saidBy) => {
+      assert.equal(
+        await saidBy("unguarded", "Mallory"),
+        "alice has 1,000 coins\nalice has sent all of them to Mallory",
+      );
+    }));
+
+  test("with the layer it is refused with 403", () =>
+    attack(async (saidBy, said) => {
+      assert.equal(await saidBy("guarded", "closed"), "closed (1006)");
+      saysWhy(said, "Unexpected response code: 403");
+    }));
+});
+
 describe("the page of the example echo", () => {
   test("opens the socket, with the negotiated subprotocol, and hello comes back", () =>
     on(`http://${ECHO}/`, (page) => opens(page, { origin: `http://${ECHO}`, subprotocol: "v2.chat" })));
