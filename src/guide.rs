@@ -34,3 +34,11 @@ mod testing {}
 mod troubleshooting {}
 #[doc = include_str!("../docs/guide/why.md")]
 mod why {}
+#[doc = include_str!("../docs/guide/from-axum.md")]
+mod from_axum {}
+#[doc = include_str!("../docs/guide/from-fastwebsockets.md")]
+mod from_fastwebsockets {}
+#[doc = include_str!("../docs/guide/from-tokio-tungstenite.md")]
+mod from_tokio_tungstenite {}
+#[doc = include_str!("../docs/guide/from-yawc.md")]
+mod from_yawc {}
