@@ -42,3 +42,5 @@ mod from_fastwebsockets {}
 mod from_tokio_tungstenite {}
 #[doc = include_str!("../docs/guide/from-yawc.md")]
 mod from_yawc {}
+#[doc = include_str!("../docs/guide/guard.md")]
+mod guard {}

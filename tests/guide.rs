@@ -1,4 +1,5 @@
 //! The guide is whole, and what it shows of other programs is what is tested with them.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::{
     collections::BTreeSet,
