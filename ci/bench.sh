@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# Counts instructions and allocations, which do not depend on how busy the machine is, and churns and drains connections
-# by the thousand; fails where a bar is missed.
+# Counts instructions and allocations, which do not depend on how busy the machine is, churns, drains and floods
+# connections by the thousand; fails where a bar is missed, or anything is not back in the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # shellcheck source=ci/packages.sh
 source ci/packages.sh
 packages valgrind=valgrind
-cargo bench --quiet --locked --no-default-features --bench decision
-cargo bench --quiet --locked --bench allocations
-cargo bench --quiet --locked --bench connections
+# All with the features that ci/autobahn.sh has built them with.
+bench() {
+    cargo bench --quiet --locked --all-features --bench "$@"
+}
+bench decision
+bench allocations
+bench connections -- --seconds 20
+bench floods
 cargo run --quiet --locked --release --manifest-path benches/peers/Cargo.toml -- --counts

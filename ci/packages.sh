@@ -19,3 +19,17 @@ packages() {
         DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
     )
 }
+
+# tool NAME VERSION: installs a program of cargo's, if it is not there.
+tool() {
+    command -v "$1" >/dev/null || cargo install --quiet --locked "$1@$2"
+}
+
+# nightly COMPONENT...: installs Rust's nightly toolchain with these, if they are not there.
+nightly() {
+    rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+    local component
+    for component in "$@"; do
+        rustup +nightly component list --installed | grep -q "^$component" || rustup +nightly component add "$component"
+    done
+}

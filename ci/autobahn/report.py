@@ -35,7 +35,7 @@ a reason below. One that is not OK is tried three times, for some measure time, 
 {table}
 
 The last column has the same three counts. yawc has permessage-deflate, and with it the 216 cases of the groups 12 and
-13, which the others do not. Each of those sends 1,000 messages; here they end after 4 MiB if that comes first.
+13, which the others do not. Each of those sends 1,000 messages; here they end after 1 MiB if that comes first.
 `ci/autobahn.sh --full` leaves them whole, for the same verdicts.
 
 The servers echo; they are those of `benches/framing`. yawc's has `Options::with_utf8` and a limit of 64 MiB by

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What tools of others say of the crate: its dependencies, its features, its public face, and Miri.
+#
+# `--write` writes ci/public-api.txt rather than comparing it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+tool cargo-deny 0.20.2
+tool cargo-hack 0.6.46
+tool cargo-public-api 0.52.0
+nightly rust-src miri
+
+echo "--- licences, sources, duplicates"
+cargo deny --locked --all-features check licenses sources
+cargo deny --locked --features http2,metrics,testing check bans
+
+echo "--- each pair of features"
+cargo hack clippy --quiet --locked --lib --feature-powerset --depth 2 --exclude-features default,tower -- -D warnings
+
+echo "--- the oldest dependencies"
+bash ci/minimal.sh
+
+echo "--- the public face"
+face=$(cargo +nightly public-api --all-features -sss --target-dir target/public-api 2>/dev/null)
+if [[ ${1:-} == --write ]]; then
+    printf '%s\n' "$face" >ci/public-api.txt
+else
+    diff ci/public-api.txt <(printf '%s\n' "$face")
+fi
+echo "$(wc -l <ci/public-api.txt) items, as in ci/public-api.txt"
+
+echo "--- Miri, over floor 1"
+# The tables, and few of the cases that are made up: those have their time in the fuzzers.
+PROPTEST_CASES=2 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --no-default-features --lib handshake::
