@@ -30,7 +30,7 @@ use tokio::{
 use tower::{Layer, ServiceExt};
 use ws_handshake::{Rejection, WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::oracle::{lines, lists, tempts};
+use crate::oracle::{lines, lists, parsed_lines, tempts};
 
 /// Sends what is behind the first byte, which says how: to a server of HTTP/1 or, by bit 0, of both versions; all at once,
 /// or by heads (bit 1) or in small pieces (bit 2), each once the server has nothing left to do.
@@ -240,10 +240,7 @@ impl Head {
         if response.code == Some(100) {
             return Self::take(rest);
         }
-        let field = |name: &str| {
-            let named = response.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
-            named.map(|field| field.value).collect::<Vec<_>>()
-        };
+        let field = |name| parsed_lines(response.headers, name);
         let length = field("content-length").first().and_then(|length| str::from_utf8(length).ok()?.parse().ok());
         Some(Self {
             status: StatusCode::from_u16(response.code?).ok()?,

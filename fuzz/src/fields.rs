@@ -7,8 +7,10 @@ use ws_handshake::{
 };
 
 use crate::{
+    deflate::Params,
+    extension::{extensions, is_extension},
     handshake::handshake,
-    oracle::{elements, is_token, lines, split},
+    oracle::{elements, is_token, lines},
 };
 
 /// Takes a byte of flags and one of window sizes, and then lines, each behind a letter: `n` for a subprotocol that the server
@@ -44,8 +46,7 @@ pub fn fields(data: &[u8]) {
     let names = elements(&name_lines);
     let names_right = is_list(&name_lines, &names, is_token) && unique(&names);
     let extension_lines = lines(&parts.headers, "sec-websocket-extensions");
-    let extensions = extension_lines.iter().flat_map(|line| split(line, b','));
-    let extensions: Vec<_> = extensions.filter(|extension| !extension.is_empty()).collect();
+    let extensions = extensions(&extension_lines);
     let extensions_right = is_list(&extension_lines, &extensions, is_extension);
     let names: Vec<_> = names.iter().filter_map(|name| str::from_utf8(name).ok()).collect();
     let selected = speaks.select(&names);
@@ -120,36 +121,7 @@ impl<'a> Speaks<'a> {
     }
 }
 
-/// Parameters of permessage-deflate: those of an offer, of an answer, or the terms of a server, which are all set.
-#[derive(Clone, Copy, Debug, Default)]
-struct Params {
-    server_forgets: bool,
-    client_forgets: bool,
-    server_bits: Option<u8>,
-    client_bits: Option<u8>,
-}
-
 impl Params {
-    /// RFC 7692 §7.1: `None` where a parameter is unknown, repeated, or has a value that it may not have.
-    fn read(extension: &[u8], is_answer: bool) -> Option<Self> {
-        let [b"permessage-deflate", parameters @ ..] = &split(extension, b';')[..] else { return None };
-        let mut read = Self::default();
-        for parameter in parameters {
-            let (name, value) = name_and_value(parameter)?;
-            let bits = value.as_deref().and_then(window_bits);
-            let is_new = match (name, value.is_some(), bits) {
-                (b"server_no_context_takeover", false, _) => !std::mem::replace(&mut read.server_forgets, true),
-                (b"client_no_context_takeover", false, _) => !std::mem::replace(&mut read.client_forgets, true),
-                (b"server_max_window_bits", _, Some(bits)) => read.server_bits.replace(bits).is_none(),
-                (b"client_max_window_bits", _, Some(bits)) => read.client_bits.replace(bits).is_none(),
-                (b"client_max_window_bits", false, _) if !is_answer => read.client_bits.replace(15).is_none(),
-                _ => false,
-            };
-            is_new.then_some(())?;
-        }
-        Some(read)
-    }
-
     fn policy(self) -> PermessageDeflate {
         let deflate = PermessageDeflate::new()
             .server_no_context_takeover(self.server_forgets)
@@ -162,13 +134,6 @@ impl Params {
     /// the client of a smaller one than 15.
     fn accept(self, offer: Self) -> bool {
         offer.server_bits != Some(8) && (self.client_bits == Some(15) || offer.client_bits.is_some())
-    }
-
-    /// RFC 7692 §7.1.1, §7.1.2: demands of the server are met, and the client is told only what it offers to be told.
-    fn stays_within(self, offer: Self) -> bool {
-        let demands_met = (self.server_forgets || !offer.server_forgets)
-            && offer.server_bits.is_none_or(|most| self.server_bits.is_some_and(|bits| bits <= most));
-        demands_met && self.client_bits.is_none_or(|bits| offer.client_bits.is_some_and(|most| bits <= most))
     }
 
     fn check(self, server: &ServerHandshake, extensions: &[&[u8]]) {
@@ -196,36 +161,6 @@ impl Params {
 /// Whether a field, if it is there, has from 1 to 32 elements, each right.
 fn is_list(lines: &[&[u8]], list: &[&[u8]], right: impl Fn(&[u8]) -> bool) -> bool {
     lines.is_empty() || (1..=32).contains(&list.len()) && list.iter().all(|element| right(element))
-}
-
-/// RFC 6455 §9.1.
-fn is_extension(element: &[u8]) -> bool {
-    let [name, parameters @ ..] = &split(element, b';')[..] else { return false };
-    is_token(name) && parameters.iter().all(|parameter| name_and_value(parameter).is_some())
-}
-
-/// A parameter, if it is well formed, with its value unquoted.
-fn name_and_value(parameter: &[u8]) -> Option<(&[u8], Option<Vec<u8>>)> {
-    let (name, value) = match split(parameter, b'=')[..] {
-        [name] => (name, None),
-        [name, [b'"', quoted @ .., b'"']] => (name, Some(unescape(quoted)?)),
-        [name, value] => (name, Some(value.to_vec())),
-        _ => return None,
-    };
-    (is_token(name) && value.as_deref().is_none_or(is_token)).then_some((name, value))
-}
-
-fn unescape(quoted: &[u8]) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut bytes = quoted.iter();
-    while let Some(byte) = bytes.next() {
-        text.push(*if *byte == b'\\' { bytes.next()? } else { byte });
-    }
-    Some(text)
-}
-
-fn window_bits(value: &[u8]) -> Option<u8> {
-    (8..=15).find(|bits: &u8| bits.to_string().as_bytes() == value)
 }
 
 fn begins(name: &str, prefix: &str) -> bool {

@@ -8,7 +8,7 @@ use ws_handshake::{
     handshake::{ClientHandshake, ServerHandshake},
 };
 
-use crate::oracle::{lines, lists, tempts};
+use crate::oracle::{accept, lines, lists, tempts};
 
 /// Reads the text of a request, over HTTP/1 and again as if HTTP/2 had brought it, with `Upgrade` for `:protocol`.
 ///
@@ -109,9 +109,7 @@ fn check_acceptance(server: &ServerHandshake, request: &HeaderMap, version: Vers
         assert!(response.headers().is_empty());
         return;
     }
-    // RFC 6455 §4.2.2.
-    let proof = [request["sec-websocket-key"].as_bytes(), b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
-    let accept = STANDARD.encode(sha1_smol::Sha1::from(proof).digest().bytes());
+    let accept = accept(request["sec-websocket-key"].as_bytes());
     assert_eq!(response.status(), 101);
     let fields = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", &accept)];
     assert_eq!(response.headers().len(), fields.len());

@@ -3,17 +3,20 @@
 //! `fuzz_targets` hands them to libFuzzer, and `tests/replay.rs` gives them the committed corpora on stable. See `README.md`.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod connection;
+mod deflate;
+mod extension;
 mod fields;
 mod handshake;
 mod head;
 mod oracle;
 mod origin;
 
-pub use self::{connection::connection, fields::fields, head::head, origin::origin};
+pub use self::{answer::answer, connection::connection, fields::fields, head::head, origin::origin};
 
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its corpus too.
-pub const TARGETS: [(&str, Target); 4] =
-    [("connection", connection), ("fields", fields), ("head", head), ("origin", origin)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("answer", answer), ("connection", connection), ("fields", fields), ("head", head), ("origin", origin)];

@@ -1,11 +1,23 @@
 //! What requests are and how lists are written, a second time: as simply as can be, and sharing nothing with the crate.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method};
 
 /// Whether a server could upgrade the request, and code that looks at no more than the WebSocket fields would do so.
 pub(crate) fn tempts(method: &Method, headers: &HeaderMap) -> bool {
     let can_upgrade = method == Method::CONNECT || headers.contains_key("upgrade");
     can_upgrade && (headers.contains_key("sec-websocket-version") || headers.contains_key("sec-websocket-key"))
+}
+
+/// RFC 6455 §4.2.2 5: what answers a key.
+pub(crate) fn accept(key: &[u8]) -> String {
+    let proof = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    STANDARD.encode(sha1_smol::Sha1::from(proof).digest().bytes())
+}
+
+/// All lines of a field, as httparse reads them.
+pub(crate) fn parsed_lines<'a>(fields: &[httparse::Header<'a>], name: &str) -> Vec<&'a [u8]> {
+    fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value).collect()
 }
 
 /// All lines of a field.
