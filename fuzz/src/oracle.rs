@@ -1,0 +1,71 @@
+//! What requests are and how lists are written, a second time: as simply as can be, and sharing nothing with the crate.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, Method};
+
+/// Whether a server could upgrade the request, and code that looks at no more than the WebSocket fields would do so.
+pub(crate) fn tempts(method: &Method, headers: &HeaderMap) -> bool {
+    let can_upgrade = method == Method::CONNECT || headers.contains_key("upgrade");
+    can_upgrade && (headers.contains_key("sec-websocket-version") || headers.contains_key("sec-websocket-key"))
+}
+
+/// RFC 6455 §4.2.2 5: what answers a key.
+pub(crate) fn accept(key: &[u8]) -> String {
+    let proof = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    STANDARD.encode(sha1_smol::Sha1::from(proof).digest().bytes())
+}
+
+/// All lines of a field, as httparse reads them.
+pub(crate) fn parsed_lines<'a>(fields: &[httparse::Header<'a>], name: &str) -> Vec<&'a [u8]> {
+    fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value).collect()
+}
+
+/// All lines of a field.
+pub(crate) fn lines<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
+}
+
+/// The elements of a list of tokens on several lines, but for empty ones.
+pub(crate) fn elements<'a>(lines: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let elements = lines.iter().flat_map(|line| line.split(|byte| *byte == b',')).map(trim);
+    elements.filter(|element| !element.is_empty()).collect()
+}
+
+/// Whether a list on several lines has `token` in it, in any case.
+pub(crate) fn lists(lines: &[&[u8]], token: &str) -> bool {
+    elements(lines).iter().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The parts between delimiters that stand in no quoted string, without the whitespace around them.
+pub(crate) fn split(text: &[u8], delimiter: u8) -> Vec<&[u8]> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if byte == delimiter && !quoted => {
+                parts.push(trim(&text[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(trim(&text[start..]));
+    parts
+}
+
+/// RFC 9110 §5.6.2.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    let tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(tchar)
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let inside = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    match (text.iter().position(inside), text.iter().rposition(inside)) {
+        (Some(start), Some(end)) => &text[start..=end],
+        _ => &[],
+    }
+}
