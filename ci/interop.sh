@@ -29,6 +29,7 @@ start HYPER hyper $any
 start SAME_URL same_url $any
 start FRAMING framing $any
 start CHAT chat $any
+start CLUSTER cluster --addr $any
 start TOKEN token $any
 start HIJACK hijack
 start ORIGINS origins "$ORIGINS_FILE" $any

@@ -44,3 +44,5 @@ mod from_tokio_tungstenite {}
 mod from_yawc {}
 #[doc = include_str!("../docs/guide/guard.md")]
 mod guard {}
+#[doc = include_str!("../docs/guide/cluster.md")]
+mod cluster {}

@@ -13,6 +13,7 @@ const OTHER = need("OTHER");
 const ALLOWS_OTHER = need("ALLOWS_OTHER");
 const SAME_URL = need("SAME_URL");
 const CHAT = need("CHAT");
+const CLUSTER = need("CLUSTER");
 const FRAMING = need("FRAMING");
 const TOKEN = need("TOKEN");
 const TLS = need("TLS");
@@ -196,6 +197,32 @@ test("two tabs of the example chat hear each other, and a name is nobody else's"
       await heard(ada, "ben: and hello to you");
       await ben.close();
       await heard(ada, "ben left");
+    }),
+  ));
+
+test("a page of the example cluster hears what was said while it was away, and says what it could not, once", () =>
+  on(`http://${CLUSTER}/`, (ada) =>
+    on(`http://${CLUSTER}/`, async (ben) => {
+      const say = async (page, name, text) => {
+        await page.fill("#from", name);
+        await page.fill("#text", text);
+        await page.click("button");
+      };
+      const heard = (page, text) => page.locator("#said li:not(.unsaid)", { hasText: text }).waitFor();
+      for (const page of [ada, ben]) await page.locator("#state", { hasText: /^connected$/ }).waitFor();
+      await say(ada, "ada", "one");
+      await heard(ben, "ada: one");
+      await ben.evaluate(() => socket.close());
+      await say(ben, "ben", "two");
+      await say(ada, "ada", "three");
+      const all = [];
+      for (const page of [ada, ben]) {
+        await heard(page, "ben: two");
+        await heard(page, "ada: three");
+        all.push(await page.locator("#said li").allTextContents());
+      }
+      assert.deepEqual(all[0], all[1], "in the same order");
+      assert.deepEqual(all[0].sort(), ["ada: one", "ada: three", "ben: two"]);
     }),
   ));
 

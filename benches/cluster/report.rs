@@ -1,0 +1,145 @@
+//! What came of it, and what has to.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{CLIENTS, world::World};
+
+/// `--drain-over` of the guide's commands.
+const OVER: Duration = Duration::from_secs(8);
+
+/// How many times its even share a second may have, for other work may hold the machine up for a while. If all were sent
+/// away at once, it would have some seven times that share.
+const UNEVEN: f64 = 4.0;
+
+pub(super) struct Phase {
+    name: String,
+    began: Instant,
+    before: usize,
+}
+
+pub(super) struct Phased {
+    name: String,
+    took: Duration,
+    back: usize,
+    refused: usize,
+    /// In the second that has the most.
+    most: usize,
+    gap: Duration,
+    middle: Duration,
+}
+
+impl Phase {
+    pub(super) fn begin(name: String, world: &World) -> Self {
+        Self { name, began: Instant::now(), before: world.log().refused }
+    }
+
+    pub(super) fn end(self, world: &World) -> Phased {
+        let log = world.log();
+        let mut back: Vec<_> = log.back.iter().filter(|(at, _)| *at >= self.began).copied().collect();
+        back.sort();
+        let within = |start: &Instant| {
+            back.iter().filter(|(at, _)| at >= start && *at < *start + Duration::from_secs(1)).count()
+        };
+        let most = back.iter().map(|(at, _)| within(at)).max().unwrap_or_default();
+        let mut gaps: Vec<_> = back.iter().map(|(_, gap)| *gap).collect();
+        gaps.sort();
+        Phased {
+            name: self.name,
+            took: self.began.elapsed(),
+            back: back.len(),
+            refused: log.refused - self.before,
+            most,
+            gap: gaps.last().copied().unwrap_or_default(),
+            middle: gaps.get(gaps.len() / 2).copied().unwrap_or_default(),
+        }
+    }
+}
+
+impl Phased {
+    fn even(&self) -> f64 {
+        self.back as f64 / OVER.as_secs_f64()
+    }
+}
+
+/// Holds that all have heard the same, and in it all that was acknowledged, once.
+pub(super) fn judge(acknowledged: &[u32], heard: &[Vec<u32>]) {
+    let first = &heard[0];
+    for (client, heard) in heard.iter().enumerate() {
+        assert_eq!(heard, first, "client {client} has heard something else than client 0");
+    }
+    let once: HashSet<_> = first.iter().collect();
+    assert_eq!(once.len(), first.len(), "a message was heard twice");
+    for key in acknowledged {
+        assert!(once.contains(key), "message {key} was acknowledged, and not heard");
+    }
+    let mut last = HashMap::new();
+    for key in first {
+        let before = last.insert(key / 1000, key);
+        assert!(before.is_none_or(|before| before < key), "{key} was said after {before:?}, and heard before it");
+    }
+}
+
+/// Holds that clients come back as they were sent away, one after the other, and at the first attempt.
+pub(super) fn hold(phases: &[Phased]) {
+    for phase in phases {
+        let Phased { name, back, refused, most, .. } = phase;
+        assert!(*back > CLIENTS / 10, "{name} had no clients");
+        assert!(*most as f64 <= UNEVEN * phase.even(), "{name}: {most} of {back} came back in one second");
+        assert_eq!(*refused, 0, "{name}: clients were refused");
+    }
+}
+
+pub(super) fn write(phases: &[Phased], redis: &Phased, messages: usize, world: &World) -> String {
+    let log = world.log();
+    let row = |phase: &Phased, even: String| {
+        let Phased { name, took, back, refused, most, gap, middle } = phase;
+        let [took, middle, gap] = [took, middle, gap].map(Duration::as_secs_f64);
+        format!("| {name} | {took:.1} s | {back} | {even} | {most} | {refused} | {middle:.2} s | {gap:.2} s |\n")
+    };
+    let mut rows: String = phases.iter().map(|phase| row(phase, format!("{:.0}", phase.even()))).collect();
+    rows.push_str(&row(redis, String::new()));
+    let codes: Vec<_> = log.codes.iter().map(|(code, count)| format!("| closed with {code} | {count} |\n")).collect();
+    TEXT.replace("{rows}", &rows)
+        .replace("{clients}", &CLIENTS.to_string())
+        .replace("{messages}", &messages.to_string())
+        .replace("{heard}", &world.heard().to_string())
+        .replace("{late}", &log.late.to_string())
+        .replace("{again}", &log.again.to_string())
+        .replace("{found}", &log.found.to_string())
+        .replace("{codes}", &codes.concat())
+}
+
+const TEXT: &str = "\
+# A rolling restart
+
+`ci/cluster.sh --write` writes this file; without `--write` it only checks. It starts three nodes of the example `cluster`
+behind HAProxy, with a Redis, all on one machine of two cores and built without optimization, and connects {clients} clients.
+20 of them say something every ten seconds, to all. Then each node is asked to stop by SIGTERM, takes its leave of its
+clients over 8 s, exits, and is started again; the next one follows once it is well. Clients come back after a random
+time of up to a second, through HAProxy, to whichever node it chooses. At last Redis is stopped for two seconds, and no node
+can hear the others.
+
+| Restarted | took | clients back | a second, on average | in the largest | refused | gap, median | gap, largest |
+|---|---|---|---|---|---|---|---|
+{rows}
+A gap is what a client sees, from its close frame to the greeting by its next node, its own random wait included. *Refused* are
+handshakes that HAProxy or a node answered with 503. A restarted node has no clients until others are sent away; those
+of the last one have all gone to the other two, until clients come and go.
+
+| | |
+|---|---|
+| messages acknowledged | {messages} |
+| messages heard, by {clients} clients | {heard} |
+| of them by clients that had come back, from what was kept | {late} |
+| said again, for want of an acknowledgement | {again} |
+| found among what was missed, their acknowledgement lost | {found} |
+{codes}
+Every client has heard the same messages in the same order, each once, and every one that was acknowledged is among them.
+Each node has exited by itself, with status 0. The check fails if one of these is not so, if a client is refused while nodes
+are restarted, or if more clients than four times the average come back in one second.
+";

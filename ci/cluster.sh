@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# A rolling restart: three nodes of the example `cluster` behind Debian's HAProxy, with its Redis, are restarted one after
+# the other under 2,000 clients, by the commands of docs/guide/cluster.md.
+#
+# `--write` writes docs/cluster.md.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH=$PATH:/usr/sbin
+
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+packages redis-server=redis-server haproxy=haproxy
+
+# With all features, as the tests have them, so that nothing is built twice.
+cargo build --quiet --locked --all-features --example cluster
+CLUSTER=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/cluster")
+export CLUSTER
+# By `cargo test`, for `cargo bench` would build it all for release.
+cargo test --quiet --locked --all-features --bench cluster -- "$@"
