@@ -25,6 +25,14 @@ echo "without features: $dependencies"
 
 python3 ci/imports.py
 
+# Packages of their own, which nothing above has looked at.
+for package in benches/peers fuzz; do
+    echo "fmt, clippy $package"
+    cargo fmt --check --manifest-path "$package/Cargo.toml"
+    cargo clippy --quiet --locked --all-targets --target-dir target --manifest-path "$package/Cargo.toml" -- \
+        -D warnings
+done
+
 dirty=--allow-dirty
 if [[ -n ${CI:-} ]]; then dirty=; fi
 cargo package --quiet --locked $dirty

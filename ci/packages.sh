@@ -27,7 +27,10 @@ tool() {
 
 # nightly COMPONENT...: installs Rust's nightly toolchain with these, if they are not there.
 nightly() {
-    rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+    rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal || {
+        echo "a nightly toolchain is needed: rustup toolchain install nightly" >&2
+        return 1
+    }
     local component
     for component in "$@"; do
         rustup +nightly component list --installed | grep -q "^$component" || rustup +nightly component add "$component"
