@@ -1,8 +1,11 @@
 //! Nodes that share a broker in memory. `ci/cluster.sh` has three processes that share a Redis.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{SinkExt, TryStreamExt};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::frame::coding::CloseCode},
@@ -13,6 +16,8 @@ use super::{
     broker::{KEPT, QUEUE},
     *,
 };
+
+const SOON: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<WsStream>;
 
@@ -41,7 +46,7 @@ async fn visit(node: &TestServer<Router>, since: Option<u64>) -> (Socket, u64, b
 
 /// What is said next, or the code by which the server closes.
 async fn hear(socket: &mut Socket) -> Result<Value, u16> {
-    match socket.try_next().await.unwrap().unwrap() {
+    match timeout(SOON, socket.try_next()).await.expect("nothing is heard").unwrap().unwrap() {
         Message::Text(text) => Ok(serde_json::from_str(&text).unwrap()),
         Message::Close(frame) => Err(frame.unwrap().code.into()),
         other => panic!("{other:?}"),
@@ -95,6 +100,37 @@ async fn who_comes_back_over_and_over_hears_each_message_once() {
         for _ in 0..(SAID as u64 - at).min(17) {
             at += 1;
             assert_eq!(hear(&mut socket).await.unwrap()["id"], at);
+        }
+    }
+    speaking.await.unwrap();
+}
+
+/// The same without what lies around it, and so often that it meets every moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_begins_where_the_last_one_ended() {
+    const SAID: u64 = 50_000;
+    const AHEAD: u64 = 3;
+    let (broker, heard) = (alone(), Arc::new(AtomicU64::new(0)));
+    let speaking = tokio::spawn({
+        let (broker, heard) = (Arc::clone(&broker), Arc::clone(&heard));
+        async move {
+            for id in 1..=SAID {
+                while id > heard.load(Ordering::Relaxed) + AHEAD {
+                    tokio::task::yield_now().await;
+                }
+                broker.say("null").await.unwrap();
+            }
+        }
+    });
+    let mut at = 0;
+    while at < SAID {
+        let mut listener = broker.listen(Some(at)).await.unwrap();
+        // The last of these is none that it has missed.
+        for _ in 0..(SAID - at).min(AHEAD + 1) {
+            at += 1;
+            let next = timeout(SOON, listener.next()).await;
+            assert_eq!(next.expect("it is left out").unwrap().id, at);
+            heard.store(at, Ordering::Relaxed);
         }
     }
     speaking.await.unwrap();
