@@ -7,6 +7,8 @@ Run as `run.py EXAMPLES`, the directory of the built examples. In each page the 
   `.ci/run`, has to stand in the script named by `ELSEWHERE`.
 - `text` behind it: what that has printed; `...` stands for anything within a line.
 - `toml`, `yaml`, `ini`: read as Cargo, Kubernetes and systemd read them.
+
+Commands of cargo that stand in the text are held against the targets of Cargo.toml and the features that those need.
 """
 
 import os
@@ -26,7 +28,12 @@ import yaml
 ROOT = Path(__file__).parents[2]
 MANIFEST = tomllib.loads((ROOT / "Cargo.toml").read_text())
 FEATURES = MANIFEST["features"]
-EXAMPLES = {example["name"]: set(example["required-features"]) for example in MANIFEST["example"]}
+# Those without an entry are found by Cargo, and need nothing.
+TARGETS = {("example", path.stem): set() for path in ROOT.glob("examples/*.rs")} | {
+    (kind, target["name"]): set(target.get("required-features", []))
+    for kind in ("bench", "example", "test")
+    for target in MANIFEST[kind]
+}
 PAGES = [ROOT / "README.md", ROOT / "docs/framing.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
 # Commands that are run by somebody else: the beginning of the command, and the script that has to run it.
 ELSEWHERE = {
@@ -65,23 +72,39 @@ def enabled(names):
     return found
 
 
-def example(command):
-    """The name and the arguments of `cargo run --example NAME`, if that is what it is."""
-    words = shlex.split(command)
-    own, _, rest = " ".join(map(shlex.quote, words)).partition(" -- ")
+def cargo(command):
+    """The verb, the name of the target, and the arguments, if this is cargo's and names an example, a benchmark or a test."""
+    own, _, rest = command.partition(" -- ")
     own = shlex.split(own)
-    if own[:2] != ["cargo", "run"] or "--example" not in own:
+    kind = next((kind for kind in ("bench", "example", "test") if f"--{kind}" in own), None)
+    if own[:1] != ["cargo"] or not kind or "--manifest-path" in own:
         return None
-    name = own[own.index("--example") + 1]
-    features = {"default"}
+    name = own[own.index(f"--{kind}") + 1]
+    features = set() if "--no-default-features" in own else {"default"}
     if "--features" in own:
         features |= set(own[own.index("--features") + 1].split(","))
     if "--all-features" in own:
         features |= set(FEATURES)
-    missing = EXAMPLES.get(name, {"an entry in Cargo.toml"}) - enabled(features)
+    missing = TARGETS.get((kind, name), {"to be written"}) - enabled(features)
     if missing:
-        raise ValueError(f"the example {name} also needs {', '.join(sorted(missing))}")
-    return name, rest
+        raise ValueError(f"`{command}` also needs {', '.join(sorted(missing))}")
+    return own[1], name, rest
+
+
+def example(command):
+    """The name and the arguments of `cargo run --example NAME`, if that is what it is."""
+    found = cargo(command)
+    return found[1:] if found and found[0] == "run" else None
+
+
+def check_spans(page):
+    """What stands in a line of text, as in a table, is to be what one can run too."""
+    text = page.read_text()
+    for found in re.finditer(r"`(cargo (?:bench|run|test) [^`]+)`", text):
+        try:
+            cargo(found[1])
+        except ValueError as problem:
+            fail(page, text.count("\n", 0, found.start()) + 1, problem)
 
 
 class Reader:
@@ -192,6 +215,7 @@ def main():
     examples = Path(sys.argv[1]).absolute()
     ran = 0
     for page in PAGES:
+        check_spans(page)
         with tempfile.TemporaryDirectory() as directory:
             reader = Reader(page, Path(directory), examples)
             printed = None
