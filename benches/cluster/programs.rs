@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -67,8 +68,8 @@ impl Programs {
 pub(super) struct Program {
     command: Vec<String>,
     address: SocketAddr,
-    folder: std::path::PathBuf,
-    log: std::path::PathBuf,
+    folder: PathBuf,
+    log: PathBuf,
     process: Option<Child>,
 }
 
