@@ -73,6 +73,8 @@ async fn main() {
     for node in &mut programs.nodes {
         assert!(node.stop().await.success());
     }
+    programs.haproxy.stop().await;
+    programs.redis.stop().await;
 
     let report = report::write(&phases, &redis, acknowledged.len(), &world);
     println!("{report}\n{:.0} s", began.elapsed().as_secs_f64());

@@ -22,7 +22,7 @@ const HAPROXY: &str = include_str!("../../docs/proxies/haproxy-cluster.cfg");
 pub(super) struct Programs {
     pub(super) redis: Program,
     pub(super) nodes: Vec<Program>,
-    haproxy: Program,
+    pub(super) haproxy: Program,
     _folder: TempDir,
 }
 
