@@ -1,7 +1,7 @@
-//! Run with `bash ci/cluster.sh`, which installs what it takes: three nodes of the example `cluster` behind `HAProxy`, with
-//! a Redis, are restarted one after the other under 2,000 clients that talk, and then Redis is. It fails where a message
-//! that was acknowledged does not reach every client, once and in order, or clients come back all at once. With `--write`
-//! it writes docs/cluster.md.
+//! Run with `bash ci/cluster.sh`, which installs what it takes: three nodes of the example `cluster` behind `HAProxy`,
+//! with a Redis, are restarted one after the other under 2,000 clients that talk, and then Redis is. It fails where a
+//! message that was acknowledged does not reach every client, once and in order, or clients come back all at once. With
+//! `--write` it writes docs/cluster.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "ratios of counts are rounded anyway")]
 
@@ -73,6 +73,8 @@ async fn main() {
     for node in &mut programs.nodes {
         assert!(node.stop().await.success());
     }
+    programs.haproxy.stop().await;
+    programs.redis.stop().await;
 
     let report = report::write(&phases, &redis, acknowledged.len(), &world);
     println!("{report}\n{:.0} s", began.elapsed().as_secs_f64());

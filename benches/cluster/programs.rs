@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -21,7 +22,7 @@ const HAPROXY: &str = include_str!("../../docs/proxies/haproxy-cluster.cfg");
 pub(super) struct Programs {
     pub(super) redis: Program,
     pub(super) nodes: Vec<Program>,
-    haproxy: Program,
+    pub(super) haproxy: Program,
     _folder: TempDir,
 }
 
@@ -67,8 +68,8 @@ impl Programs {
 pub(super) struct Program {
     command: Vec<String>,
     address: SocketAddr,
-    folder: std::path::PathBuf,
-    log: std::path::PathBuf,
+    folder: PathBuf,
+    log: PathBuf,
     process: Option<Child>,
 }
 

@@ -117,19 +117,20 @@ pub(super) fn write(phases: &[Phased], redis: &Phased, messages: usize, world: &
 const TEXT: &str = "\
 # A rolling restart
 
-`ci/cluster.sh --write` writes this file; without `--write` it only checks. It starts three nodes of the example `cluster`
-behind HAProxy, with a Redis, all on one machine of two cores and built without optimization, and connects {clients} clients.
-20 of them say something every ten seconds, to all. Then each node is asked to stop by SIGTERM, takes its leave of its
-clients over 8 s, exits, and is started again; the next one follows once it is well. Clients come back after a random
-time of up to a second, through HAProxy, to whichever node it chooses. At last Redis is stopped for two seconds, and no node
-can hear the others.
+`ci/cluster.sh --write` writes this file; without `--write` it only checks. It starts three nodes of the example
+`cluster` behind HAProxy, with a Redis, all on one machine of two cores and built without optimization, and connects
+{clients} clients. 20 of them say something every ten seconds, to all. Then each node is asked to stop by SIGTERM, takes
+its leave of its clients over 8 s, exits, and is started again; the next one follows once it is well. Clients come back
+after a random time of up to a second, through HAProxy, to whichever node it chooses. At last Redis is stopped for two
+seconds, and no node can hear the others.
 
 | Restarted | took | clients back | a second, on average | in the largest | refused | gap, median | gap, largest |
 |---|---|---|---|---|---|---|---|
 {rows}
-A gap is what a client sees, from its close frame to the greeting by its next node, its own random wait included. *Refused* are
-handshakes that HAProxy or a node answered with 503. A restarted node has no clients until others are sent away; those
-of the last one have all gone to the other two, until clients come and go.
+A gap is what a client sees, from its close frame to the greeting by its next node, its own random wait included.
+*Refused* are handshakes that HAProxy or a node answered with 503. A restarted node has no clients until others are sent
+away; the last one has none until clients come and go. Without Redis all clients are sent away at once, and are spread
+by nothing but their own waits, which double with each failure.
 
 | | |
 |---|---|
@@ -139,7 +140,7 @@ of the last one have all gone to the other two, until clients come and go.
 | said again, for want of an acknowledgement | {again} |
 | found among what was missed, their acknowledgement lost | {found} |
 {codes}
-Every client has heard the same messages in the same order, each once, and every one that was acknowledged is among them.
-Each node has exited by itself, with status 0. The check fails if one of these is not so, if a client is refused while nodes
-are restarted, or if more clients than four times the average come back in one second.
+Every client has heard the same messages in the same order, each once, and every one that was acknowledged is among
+them. Each node has exited by itself, with status 0. The check fails if one of these is not so, if a client is refused
+while nodes are restarted, or if more clients than four times the average come back in one second.
 ";

@@ -1,17 +1,18 @@
 //! Run with `cargo run --example cluster --features tungstenite`, and open the address that it prints in two tabs; or as
 //! several nodes, each with `--addr 127.0.0.1:3001 --redis redis://127.0.0.1:6379` and an address of its own.
 //!
-//! The chat on more than one machine, by the subprotocol `v1.chat`, in which no message that was acknowledged is lost to a
-//! client that comes back. `docs/guide/cluster.md` says how, and what to put in front of it.
+//! The chat on more than one machine, by the subprotocol `v1.chat`, in which no message that was acknowledged is lost to
+//! a client that comes back. `docs/guide/cluster.md` says how, and what to put in front of it.
 //!
-//! - `GET /chat?since=17` continues behind message 17. The server begins with `{"since":17,"until":20,"lost":false}`: what
-//!   follows begins behind `since`, a client has caught up at `until`, and `lost` says that what came right after the 17
-//!   asked for is not kept any more. Without `since` it begins with what is said next.
-//! - A client says `{"key":"..","from":"Ann","text":"hello"}`, with a key of its own choice. It is told `{"ack":"..","id":18}`
-//!   once the broker has the message, and everybody gets `{"id":18,"said":{..}}`, in order and once.
-//! - A close frame with 1012 says that this node restarts, with 1013 that it cannot go on: come back, after a while that is
-//!   random, with the last id seen. A message without its acknowledgement may have been said or not: look for its key in
-//!   what was missed before saying it again.
+//! - `GET /chat?since=17` continues behind message 17. The server begins with `{"since":17,"until":20,"lost":false}`:
+//!   what follows begins behind `since`, a client has caught up at `until`, and `lost` says that what came right after
+//!   the 17 asked for is not kept any more. Without `since` it begins with what is said next.
+//! - A client says `{"key":"..","from":"Ann","text":"hello"}`, with a key of its own choice. It is told
+//!   `{"ack":"..","id":18}` once the broker has the message, and everybody gets `{"id":18,"said":{..}}`, in order and
+//!   once.
+//! - A close frame with 1012 says that this node restarts, with 1013 that it cannot go on: come back, after a while that
+//!   is random, with the last id seen. A message without its acknowledgement may have been said or not: look for its key
+//!   in what was missed before saying it again.
 
 mod broker;
 mod in_process;

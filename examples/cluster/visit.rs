@@ -52,7 +52,10 @@ pub(super) async fn chat(
 
 async fn visit(broker: &Broker, mut listener: Listener, stream: WsStream) -> Result {
     let mut closing = stream.closing();
-    let config = WebSocketConfig::default().read_buffer_size(4 << 10).max_message_size(Some(4 << 10));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .max_message_size(Some(4 << 10))
+        .max_frame_size(Some(4 << 10));
     let mut socket = stream.into_tungstenite(Some(config)).await?;
     send(&mut socket, listener.greeting()).await?;
     let (code, reason) = loop {
