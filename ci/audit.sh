@@ -19,6 +19,9 @@ cargo deny --locked --features http2,metrics,testing check bans
 echo "--- each pair of features"
 cargo hack clippy --quiet --locked --lib --feature-powerset --depth 2 --exclude-features default,tower -- -D warnings
 
+echo "--- the documentation under each feature"
+RUSTDOCFLAGS="-D warnings" cargo hack doc --quiet --locked --no-deps --each-feature
+
 echo "--- the oldest dependencies"
 bash ci/minimal.sh
 
