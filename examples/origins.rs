@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let path = PathBuf::from(args.next().ok_or("name the file that lists the origins")?);
     let address = args.next().unwrap_or_else(|| "127.0.0.1:3000".into());
 
-    let text = fs::read_to_string(&path).await?;
+    let text = fs::read_to_string(&path).await.map_err(|error| format!("{}: {error}", path.display()))?;
     let origins = OriginList::new(lines(&text)?)?;
     tokio::spawn(reload(path, text, origins.clone()));
 

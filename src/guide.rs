@@ -46,3 +46,5 @@ mod from_yawc {}
 mod guard {}
 #[doc = include_str!("../docs/guide/cluster.md")]
 mod cluster {}
+#[doc = include_str!("../docs/guide/examples.md")]
+mod examples {}

@@ -127,7 +127,8 @@ pub fn write(measured: &Measured, growth: &Growth) {
         "# Measured\n\n\
          `cargo run --release --manifest-path benches/peers/Cargo.toml` writes this file and the picture: all servers in one run, \
          in turns within each round, medians over the rounds. Ours have 1,000 origins listed and 4 subprotocols; the others \
-         check neither. The client is on the same two cores, and sends what Chromium does.\n\n![The picture](measured.svg)\n\n",
+         check neither. The client is on the same two cores, and sends what Chromium does. *Beside axum* is the median of each round's ratio, and not the ratio of the \
+         medians.\n\n![The picture](measured.svg)\n\n",
     );
     text += &row(&HEADS.map(str::to_owned));
     text += &row(&HEADS.map(|_| "---".to_owned()));
