@@ -26,7 +26,7 @@ echo "--- the oldest dependencies"
 bash ci/minimal.sh
 
 echo "--- the public face"
-face=$(cargo +nightly public-api --all-features -sss --target-dir target/public-api 2>/dev/null)
+face=$(CARGO_TERM_QUIET=true cargo +nightly public-api --all-features -sss --target-dir target/public-api)
 if [[ ${1:-} == --write ]]; then
     printf '%s\n' "$face" >ci/public-api.txt
 else
