@@ -6,9 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo fmt --check
 
 # Each pair of features is for ci/audit.sh, on the library alone: tests may be all that uses an item.
-for features in --no-default-features "" --all-features; do
+for features in --no-default-features "--no-default-features --features tower" "" --all-features; do
     echo "clippy ${features:-(default features)}"
-    # shellcheck disable=SC2086 # one argument, or none
+    # shellcheck disable=SC2086 # several arguments, or none
     cargo clippy --quiet --locked --all-targets $features -- -D warnings
 done
 
