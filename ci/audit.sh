@@ -16,13 +16,20 @@ echo "--- licences, sources, duplicates"
 cargo deny --locked --all-features check licenses sources
 cargo deny --locked --features http2,metrics,testing check bans
 
-echo "--- each feature, each pair of features"
 # The framing libraries know nothing of each other: in pairs they count as one.
-libraries=fastwebsockets,tokio-websockets,tungstenite,yawc
-cargo hack clippy --quiet --locked --lib --feature-powerset --depth 2 --group-features "$libraries" \
-    --exclude-features default,tower -- -D warnings
-RUSTDOCFLAGS="-D warnings" cargo hack doc --quiet --locked --no-deps --each-feature --exclude-all-features \
-    --exclude-no-default-features
+features() {
+    local libraries=fastwebsockets,tokio-websockets,tungstenite,yawc
+    cargo hack clippy --quiet --locked --lib --feature-powerset --depth 2 --group-features "$libraries" \
+        --exclude-features default,tower -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo hack doc --quiet --locked --no-deps --each-feature --exclude-all-features \
+        --exclude-no-default-features
+}
+
+# This compiles one crate again and again, by one core. The other is for what follows.
+log=$(mktemp)
+features >"$log" 2>&1 &
+features=$!
+trap 'kill "$features" 2>/dev/null || true; rm -f "$log"' EXIT
 
 echo "--- the oldest dependencies"
 bash ci/minimal.sh
@@ -39,3 +46,7 @@ echo "$(wc -l <ci/public-api.txt) items, as in ci/public-api.txt"
 echo "--- Miri, over floor 1"
 # The tables, and few of the cases that are made up: those have their time in the fuzzers.
 PROPTEST_CASES=2 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --no-default-features --lib handshake::
+
+echo "--- each feature, each pair of features, and the documentation of each"
+wait "$features" || { cat "$log" >&2; exit 1; }
+echo "$(grep -c 'running `cargo' "$log") sets of features"

@@ -37,22 +37,30 @@ fi
 source ci/suites.sh
 EXAMPLES=$(dirname "$SERVERS")
 
-# One after the other: some cases measure time.
+# run ADDRESS NAME ARGUMENT...
+run() {
+    timeout 30m "$venv/bin/python" ci/autobahn/run.py "$1" "$work/$2.json" "${@:3}" "${full[@]}"
+}
+both() {
+    run "$BEHIND" "$1" "${@:2}" &
+    local behind=$!
+    run "$OWN" "own-$1" "${@:2}" || return
+    wait "$behind"
+}
+
+# A library behind the layer and by its own accept at once, and no more: some cases measure time.
 for library in fastwebsockets tokio-websockets tungstenite yawc; do
     deflate=()
     [[ $library == yawc ]] || deflate=(--without-deflate)
-    for server in "$library" "own-$library"; do
-        start SERVER "$(basename "$SERVERS")" --serve "$server"
-        # shellcheck disable=SC2153
-        suite "$server" timeout 30m "$venv/bin/python" ci/autobahn/run.py "$SERVER" "$work/$server.json" \
-            "${deflate[@]}" "${full[@]}"
-    done
+    start BEHIND "$(basename "$SERVERS")" --serve "$library"
+    start OWN "$(basename "$SERVERS")" --serve "own-$library"
+    suite "$library" both "$library" "${deflate[@]}"
 done
 cargo build --quiet --all-features --example gateway
 start WEBSOCKETS "$venv/bin/python" ci/autobahn/echo.py
 start GATEWAY "${CARGO_TARGET_DIR:-target}/debug/examples/gateway" --listen 127.0.0.1:0 --upstream "ws://$WEBSOCKETS"
 for server in WEBSOCKETS GATEWAY; do
-    suite "$server" timeout 30m "$venv/bin/python" ci/autobahn/run.py "${!server}" "$work/${server,,}.json" "${full[@]}"
+    suite "$server" run "${!server}" "${server,,}"
 done
 suite "Verdicts" python3 ci/autobahn/report.py "$work" "${write[@]}"
 conclude
