@@ -43,7 +43,7 @@ else
 fi
 echo "$(wc -l <ci/public-api.txt) items, as in ci/public-api.txt"
 
-echo "--- Miri, over floor 1"
+echo "--- Miri, over what reads a peer's bytes"
 # The tables, and few of the cases that are made up: those have their time in the fuzzers.
 PROPTEST_CASES=2 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --no-default-features --lib handshake::
 

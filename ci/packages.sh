@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# To be sourced by scripts that need programs of Debian's.
+# To be sourced by scripts that need programs of Debian's or of cargo's, or Rust's nightly toolchain.
 
 # packages PROGRAM=PACKAGE...: installs what is not there, without starting it.
 packages() {
