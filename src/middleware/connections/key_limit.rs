@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -35,11 +35,17 @@ enum Key {
 
 impl ConnectionKey {
     /// The network of a peer: an IPv4 address as it is, an IPv6 address by its first 64 bits, as whoever has one has all
-    /// of these (RFC 4291 §2.5.4).
+    /// of these (RFC 4291 §2.5.4). An IPv6 address that a translator (`64:ff9b::/96`, RFC 6052 §2.1) or a 6to4 router
+    /// (`2002::/16`, RFC 3056 §2) has made of an IPv4 address is that one.
+    ///
+    /// Providers give many a customer 256 such networks, or 65,536: this is a bound for each of them.
     #[must_use]
     pub fn network(address: impl Into<IpAddr>) -> Self {
         let address = match address.into().to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            IpAddr::V6(address) => match embedded(address) {
+                Some(address) => address.into(),
+                None => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            },
             address @ IpAddr::V4(_) => address,
         };
         Self(Key::Address(address))
@@ -59,6 +65,16 @@ impl ConnectionKey {
     #[must_use]
     pub fn forwarded(headers: &HeaderMap) -> Option<Self> {
         forwarded_for(headers).map(Self::network)
+    }
+}
+
+/// The IPv4 address that an IPv6 address was made of.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
     }
 }
 
@@ -174,7 +190,7 @@ mod tests {
 
     #[test]
     fn forwarded_addresses_are_those_that_the_proxy_added() {
-        let rows: [(&str, &[&str], Option<&str>); 13] = [
+        let rows: [(&str, &[&str], Option<&str>); 16] = [
             ("nothing", &[], None),
             ("one", &["192.0.2.1"], Some("192.0.2.1")),
             ("the last of a line", &["198.51.100.7, 192.0.2.1"], Some("192.0.2.1")),
@@ -186,6 +202,9 @@ mod tests {
             ("IPv6 in brackets", &["[2001:db8:1:2:3::4]"], Some("2001:db8:1:2::")),
             ("IPv6 with a port", &["[2001:db8:1:2:3::4]:4711"], Some("2001:db8:1:2::")),
             ("IPv4 mapped into IPv6", &["::ffff:192.0.2.1"], Some("192.0.2.1")),
+            ("IPv4 behind a translator", &["64:ff9b::192.0.2.1"], Some("192.0.2.1")),
+            ("IPv6 beside its prefix", &["64:ff9b:1::192.0.2.1"], Some("64:ff9b:1::")),
+            ("IPv4 by 6to4", &["2002:c000:201:5::9"], Some("192.0.2.1")),
             ("what is no address", &["192.0.2.1, unknown"], None),
             ("an empty element", &["192.0.2.1,"], None),
         ];
