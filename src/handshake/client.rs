@@ -9,7 +9,6 @@ use http::{
         SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
     },
     request::Parts,
-    uri::Scheme,
 };
 
 use super::{
@@ -287,7 +286,7 @@ impl Head<'_> {
             version: self.version,
             authority,
             // RFC 6455 §4.1 has `https` for what a browser calls `wss`.
-            over_https: self.uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTPS || *scheme == *"wss"),
+            over_https: self.uri.scheme().is_some_and(|scheme| *scheme == *"https" || *scheme == *"wss"),
             key,
             origin,
             subprotocols: subprotocols.map(Cow::into_owned).map(hidden),

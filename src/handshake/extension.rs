@@ -5,7 +5,10 @@ use http::HeaderValue;
 use http::{HeaderMap, header::SEC_WEBSOCKET_EXTENSIONS};
 
 #[cfg(any(feature = "tower", test))]
-use super::deflate::{self, BeyondOffer, DeflateParams};
+use super::{
+    deflate::{self, BeyondOffer, DeflateParams},
+    grammar::{Lines, joined},
+};
 use super::{grammar::Cursor, rejection::RejectionKind};
 
 /// Checks that the field, all of its lines, is a list of extensions with their parameters.
@@ -37,8 +40,11 @@ pub(crate) fn check(field: &HeaderValue) -> Result<(), RejectionKind> {
 /// RFC 6455 §9.1: the answer names extensions of those offered, and its field has the same grammar.
 #[cfg(any(feature = "tower", test))]
 pub(crate) fn agreed(offered: &HeaderMap, answered: &HeaderMap) -> Result<Option<DeflateParams>, BeyondOffer> {
-    let well_formed =
-        |headers: &HeaderMap| headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().all(|line| check(line).is_ok());
+    let well_formed = |headers: &HeaderMap| {
+        let mut lines = Lines::default();
+        headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().for_each(|line| lines.add(line));
+        joined(headers, &SEC_WEBSOCKET_EXTENSIONS, lines).is_none_or(|field| check(&field).is_ok())
+    };
     if !well_formed(offered) || !well_formed(answered) {
         return Err(BeyondOffer);
     }
@@ -103,6 +109,7 @@ mod tests {
             ("as offered", BARE, &[PMD], Ok(Some(""))),
             ("of several, one", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c"], Ok(None)),
             ("of several, two lines", &["x-a; b=1, permessage-deflate", "x-c"], &["x-c", PMD], Ok(Some(""))),
+            ("beside an empty line", &["", "x-c"], &["x-c", ""], Ok(None)),
             ("not offered", &[], &[PMD], Err(BeyondOffer)),
             ("another than offered", BARE, &["x-a"], Err(BeyondOffer)),
             ("twice", &["permessage-deflate, permessage-deflate"], &["permessage-deflate, permessage-deflate"], Err(BeyondOffer)),
