@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -10,7 +10,10 @@ use std::{
 use http::{Request, Response, header::SEC_WEBSOCKET_PROTOCOL};
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    task::unconstrained,
+    time::{Sleep, sleep},
+};
 use tower_service::Service;
 
 use super::{
@@ -166,16 +169,18 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
             Poll::Pending => {
                 let limit = self.config.decision_timeout;
                 let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep(limit)));
-                ready!(timeout.as_mut().poll(cx));
+                // A predicate that is always busy leaves nothing of this task's budget, without which no timer fires.
+                ready!(pin!(unconstrained(timeout.as_mut())).poll(cx));
                 None
             }
         };
         let request = self.request.take().expect("`ResponseFuture` polled after completion");
-        let timed_out = || Err(Rejection::new(RejectionKind::DecisionTimedOut, request.version()));
-        let mut decision = decision.unwrap_or_else(timed_out);
-        if decision.is_ok() && self.permit.as_ref().is_some_and(ConnectionPermit::is_closed) {
+        let reject = |kind| Rejection::new(kind, request.version());
+        let mut decision = decision.unwrap_or_else(|| self.deciding.give_up(reject(RejectionKind::DecisionTimedOut)));
+        let is_closed = self.permit.as_ref().is_some_and(ConnectionPermit::is_closed);
+        if decision.is_ok() && (is_closed || Handoff::is_closed(request.extensions())) {
             // Nobody is let in any more since it was asked.
-            decision = Err(Rejection::new(RejectionKind::ServerDraining, request.version()));
+            decision = Err(reject(RejectionKind::ServerDraining));
         }
         Poll::Ready(ResponseFuture::decided(&self.config, decision, self.permit.take(), &mut self.ready, request))
     }

@@ -165,6 +165,13 @@ impl Handoff {
         outer.lock().way.as_ref()?.permit.as_ref().map(|permit| connections.membership(permit))
     }
 
+    /// Whether a layer further out has approved the request for connections that take no more by now.
+    pub(super) fn is_closed(extensions: &Extensions) -> bool {
+        let Some(Slot(outer)) = extensions.get() else { return false };
+        let gate = outer.lock();
+        gate.way.as_ref().and_then(|way| way.permit.as_ref()).is_some_and(ConnectionPermit::is_closed)
+    }
+
     /// Takes the approved handshake of a request; `None` if no layer has left one.
     pub(super) fn take(extensions: &Extensions) -> Option<Result<Arc<Self>, RejectionKind>> {
         let Slot(handoff) = extensions.get()?;

@@ -119,7 +119,7 @@ impl AllowOrigin {
         Self(vec![Rule::AsyncPredicate(Arc::new(predicate))])
     }
 
-    /// Admits what either of the two admits.
+    /// Admits what either of the two admits. Asynchronous predicates are asked together, and the first to admit decides.
     pub fn or(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self

@@ -84,7 +84,8 @@ impl Policy {
     /// notes it: on the [`ServerHandshake`], and as a [`ReportedRejection`] in the
     /// response's extensions. The default is to refuse.
     ///
-    /// This is for trying a policy on live traffic. A missing or malformed `Host` is refused all the same, as HTTP
+    /// This is for trying a policy on live traffic: also where an asynchronous predicate has not answered in the time that
+    /// the layer gives it, the handshake is let through. A missing or malformed `Host` is refused all the same, as HTTP
     /// demands (RFC 9112 §3.2).
     pub fn report_only(mut self) -> Self {
         self.report_only = true;
@@ -214,34 +215,52 @@ impl Deciding {
             state => Err(Self(state)),
         }
     }
-}
 
-impl Future for Deciding {
-    type Output = Result<ServerHandshake, Rejection>;
+    /// The decision without the answers that are still awaited: what they might have admitted is not, by `refusal`.
+    #[cfg(feature = "tower")]
+    pub(crate) fn give_up(&mut self, refusal: Rejection) -> Result<ServerHandshake, Rejection> {
+        if let State::Open(open) = &mut self.0 {
+            open.answers.clear();
+            open.refusal = refusal;
+        }
+        self.conclude()
+    }
 
     #[expect(clippy::panic, reason = "a future may not be polled after completion")]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::Open(open) = &mut self.0 {
-            std::task::ready!(open.poll_answers(cx));
-        }
+    fn conclude(&mut self) -> Result<ServerHandshake, Rejection> {
         match mem::replace(&mut self.0, State::Taken) {
-            State::Ready(decision) => Poll::Ready(decision),
-            State::Open(open) => Poll::Ready(open.conclude()),
+            State::Ready(decision) => decision,
+            State::Open(open) => open.conclude(),
             State::Taken => panic!("`Deciding` polled after completion"),
         }
     }
 }
 
-impl Open {
-    /// Ready once one answer is yes, with it left standing, or once all are no.
-    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(answer) = self.answers.last_mut() {
-            if std::task::ready!(answer.as_mut().poll(cx)) {
-                return Poll::Ready(());
-            }
-            self.answers.pop();
+impl Future for Deciding {
+    type Output = Result<ServerHandshake, Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Open(open) = &mut self.0 {
+            std::task::ready!(open.poll_answers(cx));
         }
-        Poll::Ready(())
+        Poll::Ready(self.conclude())
+    }
+}
+
+impl Open {
+    /// Ready once one answer is yes, with it left standing, or once all are no. None waits for another.
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut admitted = false;
+        self.answers.retain_mut(|answer| {
+            if !admitted {
+                match answer.as_mut().poll(cx) {
+                    Poll::Ready(answer) => admitted = answer,
+                    Poll::Pending => return true,
+                }
+            }
+            admitted
+        });
+        if admitted || self.answers.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn conclude(self) -> Result<ServerHandshake, Rejection> {

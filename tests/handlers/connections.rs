@@ -69,10 +69,18 @@ async fn a_handshake_that_is_undecided_when_a_drain_begins_is_refused() {
         sleep(Duration::from_secs(3)).await;
         true
     });
-    for over in Over::ALL {
+    // By a layer that counts it, or by one within.
+    for (over, within) in Over::ALL.iter().flat_map(|over| [(over, false), (over, true)]) {
         let connections = Connections::new();
-        let layer = layer(&connections).allow_origin(slow.clone());
-        let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer));
+        let counting = layer(&connections);
+        let app = Router::new().route("/ws", any(echo));
+        let app = if within {
+            let slow = WsHandshakeLayer::new().allow_origin(slow.clone());
+            app.layer(slow).layer(counting.allow_origin(AllowOrigin::any()))
+        } else {
+            app.layer(counting.allow_origin(slow.clone()))
+        };
+        let server = TestServer::new(app);
         let undecided = tokio::spawn(over.ask(&server, "/ws").origin("https://evil.com").connect());
         len(&connections, 1).await;
         let drained = connections.drain(Duration::ZERO, Duration::from_secs(1)).await;

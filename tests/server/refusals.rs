@@ -150,8 +150,13 @@ async fn a_missing_origin_is_refused_where_one_is_required() {
 #[tokio::test]
 async fn a_slow_predicate_ends_at_the_timeout_and_keeps_nobody_waiting() {
     let slow = AllowOrigin::async_predicate(|origin, _| async move {
-        if origin.host() == Some("slow.com") {
-            std::future::pending::<()>().await;
+        match origin.host() {
+            Some("slow.com") => std::future::pending().await,
+            // As one is that reads an endless answer.
+            Some("busy.com") => loop {
+                tokio::task::consume_budget().await;
+            },
+            _ => {}
         }
         tokio::task::yield_now().await;
         origin.host() == Some("asked.com")
@@ -159,14 +164,16 @@ async fn a_slow_predicate_ends_at_the_timeout_and_keeps_nobody_waiting() {
     let layer = WsHandshakeLayer::new().allow_origin(slow).decision_timeout(Duration::from_millis(300));
     let address = serve(app(layer)).await;
     for over in Over::ALL {
-        let mut waiting = over.ask(address, &Handshake::valid().set("origin", "https://slow.com"), b"").await;
-        for (origin, status) in [("https://asked.com", over.accepted()), ("https://evil.com", 403)] {
-            let (_, head) = over.handshake(address, &Handshake::valid().set("origin", origin)).await;
-            assert_eq!(head.status, status, "{origin}");
+        for waits in ["https://slow.com", "https://busy.com"] {
+            let mut waiting = over.ask(address, &Handshake::valid().set("origin", waits), b"").await;
+            for (origin, status) in [("https://asked.com", over.accepted()), ("https://evil.com", 403)] {
+                let (_, head) = over.handshake(address, &Handshake::valid().set("origin", origin)).await;
+                assert_eq!(head.status, status, "{origin}");
+            }
+            let head = waiting.head().await;
+            assert_eq!((head.status, head.get("x-kind")), (503, Some("DecisionTimedOut")), "{waits}");
+            assert_eq!((head.get("retry-after"), head.get("connection")), (Some("5"), over.closing()));
         }
-        let head = waiting.head().await;
-        assert_eq!((head.status, head.get("x-kind")), (503, Some("DecisionTimedOut")));
-        assert_eq!((head.get("retry-after"), head.get("connection")), (Some("5"), over.closing()));
     }
 }
 
@@ -264,10 +271,18 @@ async fn a_rejection_response_decides_all_but_what_is_owed() {
 
 #[tokio::test]
 async fn report_only_lets_through_and_says_so() {
-    let address = serve(app(WsHandshakeLayer::new().report_only())).await;
+    let slow = AllowOrigin::async_predicate(|origin, _| async move {
+        if origin.host() == Some("slow.com") {
+            std::future::pending::<()>().await;
+        }
+        false
+    });
+    let layer = WsHandshakeLayer::new().allow_origin(AllowOrigin::same_origin().or(slow));
+    let address = serve(app(layer.decision_timeout(Duration::from_millis(100)).report_only())).await;
     let rows = [
         ("https://example.com", None),
         ("https://evil.com", Some("OriginNotAllowed")),
+        ("https://slow.com", Some("DecisionTimedOut")),
         ("garbage", Some("OriginInvalid")),
     ];
     for over in Over::ALL {

@@ -114,6 +114,7 @@ fn a_request_by_https_has_no_http_page() {
     assert_eq!(verdict("https://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
     assert_eq!(verdict("wss://example.com/", "https://example.com"), None);
     assert_eq!(verdict("wss://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
+    assert_eq!(verdict("HTTPS://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
     // A proxy that ends TLS speaks http to the server.
     assert_eq!(verdict("http://example.com/", "https://example.com"), None);
 }
@@ -289,6 +290,12 @@ fn asynchronous_predicates_are_asked_last() {
     assert!(deciding(&policy, request(&[("origin", "https://asked.com")])).into_ready().is_err());
     let faulty = request(&[("origin", "https://asked.com"), ("sec-websocket-protocol", "a b")]);
     assert!(deciding(&policy, faulty).into_ready().unwrap().is_err());
+
+    // None waits for another.
+    let silent = || AllowOrigin::async_predicate(|_, _| std::future::pending());
+    for either in [silent().or(asked(true)), asked(false).or(asked(true)).or(silent())] {
+        assert_eq!(poll(&Policy::new().allow_origin(either), "https://asked.com"), None);
+    }
 
     let report = policy.report_only();
     let mut deciding = deciding(&report, request(&[("origin", "https://evil.com")]));
