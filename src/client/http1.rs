@@ -7,6 +7,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::unconstrained,
     time::timeout_at,
 };
 
@@ -36,7 +37,9 @@ impl WsRequest {
             let answered = answered.map_err(|_| ClientError::timed_out())?.map_err(ClientError::connection_failed)?;
             conclude(answered, &asked, deadline).await
         };
-        both(connection.with_upgrades(), answered).await
+        // A server that sends 1xx without end keeps the connection busy, which then leaves nothing of this task's budget;
+        // without it, no timer fires.
+        both(connection.with_upgrades(), unconstrained(answered)).await
     }
 }
 

@@ -181,9 +181,10 @@ impl WsRequest {
 
 impl Head {
     fn new(url: &str) -> Result<Self, ConfigError> {
+        let shown = without_secrets(url);
         let wrong = || {
             ConfigError::new(
-                url,
+                &shown,
                 "is no URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`, and spaces and the like as `%20`",
             )
         };
@@ -204,22 +205,26 @@ impl Head {
             Some(path) => format!("/{}", path.as_str()).parse().map_err(|_| wrong())?,
             None => PathAndQuery::from_static("/"),
         };
-        Ok(Self { secure, authority: field(url, named)?, path, headers: HeaderMap::new() })
+        Ok(Self { secure, authority: field(&shown, named)?, path, headers: HeaderMap::new() })
     }
 
     fn offer_subprotocol(&mut self, name: &str) -> Result<(), ConfigError> {
-        if !is_token(name.as_bytes()) {
-            let hint = "is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
-            return Err(ConfigError::new(name, hint));
-        }
         let offered = self.headers.get(SEC_WEBSOCKET_PROTOCOL);
+        // By its place: it may hold a token.
+        let wrong = |what| {
+            let place = offered.into_iter().flat_map(names).count() + 1;
+            ConfigError::new("subprotocols", format!("has as number {place} {what}"))
+        };
+        if !is_token(name.as_bytes()) {
+            return Err(wrong("what is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`"));
+        }
         // RFC 6455 §4.1: "MUST all be unique strings".
         if offered.into_iter().flat_map(names).any(|offered| offered == name.as_bytes()) {
-            return Err(ConfigError::new(name, "is offered twice: name each subprotocol once"));
+            return Err(wrong("one that is offered before: name each subprotocol once"));
         }
         let before = offered.and_then(|offered| offered.to_str().ok());
         let offers = before.map_or_else(|| name.to_owned(), |before| format!("{before}, {name}"));
-        self.headers.insert(SEC_WEBSOCKET_PROTOCOL, field(name, &offers)?);
+        self.headers.insert(SEC_WEBSOCKET_PROTOCOL, field("subprotocols", &offers)?);
         Ok(())
     }
 
@@ -229,10 +234,9 @@ impl Head {
         getrandom::fill(&mut nonce).map_err(ClientError::no_randomness)?;
         let key = Key::from_nonce(nonce);
         let mut request = Request::new(String::new());
-        let path = self.path.as_str();
-        *request.uri_mut() = path
-            .parse()
-            .map_err(|_| ClientError::request_invalid(ConfigError::new(path, "is no path: write `/path?query`")))?;
+        *request.uri_mut() = self.path.as_str().parse().map_err(|_| {
+            ClientError::request_invalid(ConfigError::new(self.path.path(), "is no path: write `/path?query`"))
+        })?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.authority);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -267,6 +271,14 @@ impl Head {
         headers.extend(self.headers.clone());
         Ok((request, Asked { key: None, headers: self.headers }))
     }
+}
+
+/// A URL less the user information and the query, which may hold secrets.
+fn without_secrets(url: &str) -> String {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = shown.split_at(shown.find("://").map_or(0, |at| at + "://".len()));
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}{host}")
 }
 
 /// The value of a field, made of what was `written`.

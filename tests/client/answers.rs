@@ -1,9 +1,16 @@
 //! What a server answers, and what the client makes of it (RFC 6455 §4.1).
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex},
+    task::coop::poll_proceed,
     time::{Instant, timeout},
 };
 use ws_handshake::{ClientErrorKind, WsRequest};
@@ -95,11 +102,12 @@ async fn mistakes_in_the_request_say_how_to_write_it_right() {
         ("no scheme", WsRequest::new("example.com/chat"), "`example.com/chat` is no URL"),
         ("a path alone", WsRequest::new("/chat"), "`/chat` is no URL"),
         ("another scheme", WsRequest::new("ftp://example.com/"), "`ftp://example.com/` is no URL"),
-        ("user information", WsRequest::new("ws://u:p@example.com/"), "is no URL"),
-        ("a port too large", WsRequest::new("ws://example.com:99999/"), "is no URL"),
+        ("user information", WsRequest::new("ws://u:HUSH@example.com/a?b"), "`ws://example.com/a` is no URL"),
+        ("a port too large", WsRequest::new("ws://example.com:99999/?token=HUSH"), "`ws://example.com:99999/` is no URL"),
         ("an origin with a path", new().origin("https://a.com/"), "`https://a.com/` is no origin: write"),
-        ("a subprotocol with a space", new().subprotocols(["a b"]), "`a b` is no subprotocol: write"),
-        ("a subprotocol twice", new().subprotocols(["a"]).subprotocols(["b", "a"]), "`a` is offered twice: name"),
+        ("a subprotocol with a space", new().subprotocols(["a b"]), "`subprotocols` has as number 1 what is no subprotocol: write"),
+        ("a token that is none", new().subprotocols(["v1", "bearer.HUSH/x="]), "`subprotocols` has as number 2 what is no subprotocol"),
+        ("a subprotocol twice", new().subprotocols(["a"]).subprotocols(["b", "a"]), "`subprotocols` has as number 3 one that is offered before: name"),
         ("a field of the handshake", new().header("Connection", "close"), "`Connection` is the handshake's own"),
         ("another one", new().header("sec-websocket-key", "x"), "`sec-websocket-key` is the handshake's own"),
         ("a body", new().header("content-length", "0"), "`content-length` is the handshake's own"),
@@ -113,7 +121,9 @@ async fn mistakes_in_the_request_say_how_to_write_it_right() {
     ];
     for (name, request, expected) in rows {
         let (client, _server) = duplex(1024);
+        let debug = format!("{request:?}");
         let error = request.connect(client).await.unwrap_err();
+        assert!(!format!("{debug} {error:?}").contains("HUSH"), "{name}: {debug} {error:?}");
         assert_eq!((error.kind(), error.response().is_none()), (ClientErrorKind::RequestInvalid, true), "{name}");
         let source = error.source().unwrap().to_string();
         assert!(source.contains(expected), "{name}: {source}");
@@ -204,6 +214,47 @@ async fn a_refusal_is_read_up_to_64_kib() {
     })
     .await;
     assert_eq!(connected.unwrap_err().response().unwrap().body().len(), 64 << 10);
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_its_1xx_is_waited_for_no_longer_than_the_timeout() {
+    let connecting = request().timeout(Duration::from_millis(100)).connect(Hints { asked: false, reader: None });
+    let error = timeout(SOON, connecting).await.expect("the timeout never fires").unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::TimedOut);
+}
+
+/// Whatever it is asked, it has another hint to give, as often as the task is let read.
+struct Hints {
+    asked: bool,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Hints {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.asked {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        ready!(poll_proceed(cx)).made_progress();
+        buffer.put_slice(b"HTTP/1.1 103 Early Hints\r\n\r\n");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Hints {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.asked = true;
+        self.reader.take().map(Waker::wake);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }
 
 #[tokio::test(start_paused = true)]
