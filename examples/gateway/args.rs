@@ -39,10 +39,13 @@ pub(super) struct Args {
     /// The scheme that clients use, to be told to the upstream: `https` behind a proxy that ends TLS.
     #[arg(long, default_value = "http", value_parser = ["http", "https"])]
     pub(super) proto: String,
+    /// How long a client may take to send the head of a request, in seconds, and the first one from when it connects.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub(super) head_timeout: Duration,
     /// How long the upstream may take to connect, and to answer once it has the request, in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub(super) upstream_timeout: Duration,
-    /// How long a body may stand still, in seconds.
+    /// How long a body may stand still that comes to the gateway, of a request or an answer, in seconds.
     #[arg(long, default_value = "60", value_parser = seconds)]
     pub(super) body_timeout: Duration,
     /// How long a socket may be idle, in seconds: have one side ping more often. One that is half closed has a minute.

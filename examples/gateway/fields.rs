@@ -94,6 +94,30 @@ const HOP_BY_HOP: [&str; 10] = [
 /// upstream's own proxy is.
 fn speaks_for_the_peer(name: &HeaderName) -> bool {
     let name: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let known = ["client-ip", "forwarded", "forwarded-for", "proxy", "true-client-ip", "x-client-ip", "x-real-ip"];
-    known.contains(&&*name) || name.starts_with("x-forwarded")
+    OF_THE_PEER.contains(&&*name) || name.starts_with("x-forwarded")
 }
+
+/// As proxies and networks that deliver content write it, and frameworks read it.
+const OF_THE_PEER: [&str; 21] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "forwarded-for",
+    "front-end-https",
+    "proxy",
+    "remote-addr",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forward-for",
+    "x-host",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-url",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-rewrite-url",
+    "x-scheme",
+];

@@ -87,7 +87,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let listener = runtime.block_on(async { serve::listener(listen) })?;
         listen = listener.local_addr()?;
         let app = app(&args, &connections)?;
-        let serving = serve::run(listener, app, connections.clone(), stopped.clone(), args.drain_over);
+        let times = serve::Times { head: args.head_timeout, drain: args.drain_over };
+        let serving = serve::run(listener, app, connections.clone(), stopped.clone(), times);
         workers.push(thread::spawn(move || runtime.block_on(serving)));
     }
     println!("listening on http://{listen}");

@@ -1,24 +1,33 @@
 //! Connections of clients, from their acceptance to their end.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::watch,
-    time::sleep,
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
 };
 use tower::ServiceExt;
 use ws_handshake::Connections;
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long something may take.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// The head of a request; for the first one, since its client has connected.
+    pub(super) head: Duration,
+    /// The leave that is taken of all sockets.
+    pub(super) drain: Duration,
+}
+
+/// How long a client may ask for nothing more. What it has asked for before goes on.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long requests and sockets have to come to their end, beyond the time over which they are asked to.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -33,12 +42,12 @@ pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-/// Serves until it is told to stop, and then until all has come to its end, or `over` and some grace have gone by.
+/// Serves until it is told to stop, and then until all has come to its end, or the time for that and some grace have gone by.
 pub(super) async fn run(
-    listener: TcpListener, app: Router, connections: Connections, mut stopped: watch::Receiver<bool>, over: Duration,
+    listener: TcpListener, app: Router, connections: Connections, mut stopped: watch::Receiver<bool>, times: Times,
 ) {
-    let server = server();
-    let graceful = GracefulShutdown::new();
+    let server = server(times.head);
+    let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -47,11 +56,14 @@ pub(super) async fn run(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let serving = graceful.watch(connection(&server, stream, peer, app.clone()));
+                let (server, app, stopped) = (server.clone(), app.clone(), stopped.clone());
+                let serving = connection(server, stream, peer, app, stopped, times.head);
+                let alive = alive.clone();
                 tokio::spawn(async move {
                     if let Err(error) = serving.await {
                         tracing::debug!(%peer, %error, "connection ended");
                     }
+                    drop(alive);
                 });
             }
             // There are no more files, most often: some come back when connections end.
@@ -61,22 +73,23 @@ pub(super) async fn run(
             }
         }
     }
-    drop(listener);
+    drop((listener, alive));
     // Sockets live in this runtime, and hyper no longer knows of them.
     let ended = async {
-        graceful.shutdown().await;
+        all_gone.recv().await;
         connections.wait().await;
     };
-    let _ = tokio::time::timeout(over + GRACE, ended).await;
+    let _ = timeout(times.drain + GRACE, ended).await;
 }
 
-fn server() -> auto::Builder<TokioExecutor> {
+fn server(head: Duration) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(head);
     let mut http2 = server.http2();
     // A window for all streams together, lest one that stands still hold up the others of its connection.
     http2
         .timer(TokioTimer::new())
+        .keep_alive_interval(Some(IDLE_TIMEOUT))
         .max_concurrent_streams(128)
         .max_send_buf_size(16 << 10)
         .initial_stream_window_size(64 << 10)
@@ -87,16 +100,41 @@ fn server() -> auto::Builder<TokioExecutor> {
     server
 }
 
-fn connection(
-    server: &auto::Builder<TokioExecutor>, stream: TcpStream, peer: SocketAddr, app: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send + 'static
-{
+async fn connection(
+    server: auto::Builder<TokioExecutor>, stream: TcpStream, peer: SocketAddr, app: Router,
+    mut stopped: watch::Receiver<bool>, head: Duration,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let _ = stream.set_nodelay(true);
+    let (ask, asked) = watch::channel(());
     let service = service_fn(move |request: Request<Incoming>| {
+        ask.send_replace(());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let answered = app.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answered.await.unwrap_or_else(|never| match never {})) }
     });
-    server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
+    let mut serving = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    tokio::select! {
+        ended = &mut serving => return ended,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+        has_asked = idle(asked, head) => if !has_asked {
+            return Err("nothing was asked for in time".into());
+        },
+    }
+    serving.as_mut().graceful_shutdown();
+    serving.await
+}
+
+/// Ends once nothing has been asked for too long, and says whether anything was before. hyper bounds the heads of HTTP/1.1
+/// alone, and nothing while it tells the versions apart.
+async fn idle(mut asked: watch::Receiver<()>, head: Duration) -> bool {
+    let mut has_asked = false;
+    while let Ok(again) = timeout(if has_asked { IDLE_TIMEOUT } else { head }, asked.changed()).await {
+        if again.is_err() {
+            // The connection is in other hands.
+            return std::future::pending().await;
+        }
+        has_asked = true;
+    }
+    has_asked
 }

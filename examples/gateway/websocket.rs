@@ -45,7 +45,11 @@ async fn connect(
     let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut asked = WsRequest::new(format!("ws://{}{path}", gateway.upstream)).subprotocols(ws.offered_subprotocols());
     for offers in request.headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
-        asked = asked.extensions(offers.to_str().unwrap_or_default());
+        let offers = offers.to_str().unwrap_or_default();
+        // The field is a list over all of its lines, of which one may be empty.
+        if !offers.trim_matches([' ', '\t', ',']).is_empty() {
+            asked = asked.extensions(offers);
+        }
     }
     for (name, value) in &peer.request_fields(&request.headers) {
         if !name.as_str().starts_with("sec-websocket-") && name != CONTENT_LENGTH {

@@ -59,6 +59,37 @@ async fn a_connect_is_405_and_an_absolute_target_chooses_no_upstream() {
 }
 
 #[tokio::test]
+async fn who_asks_for_nothing_is_ended_whatever_the_version() {
+    let gateway = Gateway::start(&["--head-timeout", "1"]).await;
+    let mut clients = Vec::new();
+    #[rustfmt::skip]
+    let rows = [
+        ("nothing", ""),
+        ("half a head", "GET / HTTP/1.1\r\nHost:"),
+        ("half a preface of HTTP/2", "PRI * HTTP/2.0\r\n"),
+        ("a preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        ("settings behind it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+        ("fields that do not end", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x01\0\0\0\0\x01"),
+    ];
+    let start = std::time::Instant::now();
+    for (name, sent) in rows {
+        let mut client = gateway.connect().await;
+        client.send(sent).await;
+        clients.push((name, client));
+    }
+    for (name, client) in &mut clients {
+        println!("{name}");
+        client.rest().await;
+    }
+    assert!(start.elapsed().as_millis() >= 900, "{:?}", start.elapsed());
+    // Who is served may take longer.
+    let (mut client, mut upstream, _) = gateway.ask("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    upstream.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(status(&client.head().await), 204);
+}
+
+#[tokio::test]
 async fn hosts_are_guarded_for_plain_requests_too() {
     let gateway = Gateway::start(&["--allow-host", "app.example.com"]).await;
     let get = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");

@@ -16,10 +16,10 @@ async fn what_both_ends_say_goes_through_and_the_gateways_word_on_the_peer_is_it
     let fields = format!(
         "Origin: http://{address}\r\nCookie: session=1\r\nCookie: theme=dark\r\n\
          Sec-WebSocket-Protocol: v2.chat, v1.chat\r\nSec-WebSocket-Protocol: v0.chat\r\n\
-         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-other; a=b\r\n\
+         Sec-WebSocket-Extensions: \r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-other; a=b\r\n\
          Forwarded: for=forged\r\nX-Forwarded-For: 192.0.2.7\r\nX_Forwarded-For: 192.0.2.8\r\nX-Forwarded_Proto: https\r\n\
          X-Real-IP: 192.0.2.9\r\nx_real_ip: 192.0.2.10\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Host: evil.example\r\n\
-         X.Forwarded.For: 192.0.2.11\r\nX-Forwarded: forged\r\nClient-IP: 192.0.2.12\r\nProxy: evil.example\r\n\
+         X.Forwarded.For: 192.0.2.11\r\nX-Cluster-Client-IP: 192.0.2.13\r\nX-Forwarded: forged\r\nClient-IP: 192.0.2.12\r\nProxy: evil.example\r\n\
          Connection: X-Named, x-forwarded-for, Host, Origin\r\nX-Named: gone\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n\
          X-Mine: kept\r\n"
     );
@@ -36,7 +36,7 @@ async fn what_both_ends_say_goes_through_and_the_gateways_word_on_the_peer_is_it
         ("x-forwarded-host", Some(address)),
         ("forwarded", None), ("x_forwarded-for", None), ("x-forwarded_proto", None), ("x_real_ip", None),
         ("x.forwarded.for", None), ("x-forwarded", None), ("client-ip", None), ("proxy", None),
-        ("x-forwarded-port", None), ("x-named", None), ("keep-alive", None), ("te", None), ("content-length", None),
+        ("x-cluster-client-ip", None), ("x-forwarded-port", None), ("x-named", None), ("keep-alive", None), ("te", None), ("content-length", None),
     ];
     for (name, expected) in rows {
         assert_eq!(field(&head, name).as_deref(), expected, "{name}");
