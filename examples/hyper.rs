@@ -2,7 +2,7 @@
 //!
 //! A tower service without axum: HTTP and WebSocket on one port of hyper's own server.
 
-use std::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error, time::Duration};
 
 use futures_util::{SinkExt, TryStreamExt};
 use http::{Request, Response};
@@ -32,7 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(WsHandshakeLayer::new().allow_hosts(AllowHost::loopback()))
         .service(service_fn(handle));
     loop {
-        let (stream, _) = listener.accept().await?;
+        let Ok((stream, _)) = listener.accept().await else {
+            // Not `?`: out of files, this fails until some connections have ended.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()))

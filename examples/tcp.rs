@@ -21,8 +21,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on ws://{}", listener.local_addr()?);
     let policy = Policy::new().allow_hosts(AllowHost::loopback());
     for stream in listener.incoming() {
-        let (stream, policy) = (stream?, policy.clone());
-        thread::spawn(move || serve(stream, &policy).unwrap_or_else(|error| eprintln!("connection ended: {error}")));
+        let Ok(stream) = stream else {
+            // Not `?`: out of files, this fails until some connections have ended.
+            thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        let policy = policy.clone();
+        let serving = move || serve(stream, &policy).unwrap_or_else(|error| eprintln!("connection ended: {error}"));
+        if let Err(error) = thread::Builder::new().spawn(serving) {
+            eprintln!("connection dropped: {error}");
+        }
     }
     Ok(())
 }

@@ -125,11 +125,14 @@ struct Memory(Mutex<HashMap<Ticket, Grant>>);
 impl Tickets for Memory {
     fn put(&self, ticket: Ticket, grant: Grant) -> Result<(), Full> {
         const MOST: usize = 10_000;
+        const MOST_EACH: usize = 20;
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tickets.len() >= MOST {
             tickets.retain(|_, grant| grant.until > Instant::now());
         }
-        if tickets.len() >= MOST {
+        // Nobody takes the room of others.
+        let own = tickets.values().filter(|other| other.user == grant.user && other.until > Instant::now()).count();
+        if tickets.len() >= MOST || own >= MOST_EACH {
             return Err(Full);
         }
         tickets.insert(ticket, grant);

@@ -159,6 +159,15 @@ async fn a_ticket_is_good_once_for_its_user_and_on_its_origin() {
     let ticket = minted().await;
     assert_eq!(connect(&ticket, None).await, "401", "by a client without an origin");
     assert_eq!(connect(&ticket, Some(own)).await, "401", "once it has been shown");
+
+    let full = async || mint(ALICE, &format!("Origin: {own}\r\n")).await.starts_with("HTTP/1.1 503");
+    let mut tickets = 0;
+    while !full().await {
+        tickets += 1;
+    }
+    assert_eq!(tickets, 20);
+    let bobs = mint("Ym9iJ3Mga2V5", &format!("Origin: {own}\r\n")).await;
+    assert!(bobs.starts_with("HTTP/1.1 200"), "alice has taken the room of others: {bobs}");
 }
 
 #[cfg(feature = "metrics")]
