@@ -244,7 +244,9 @@ impl AsyncRead for Hints {
 impl AsyncWrite for Hints {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.asked = true;
-        self.reader.take().map(Waker::wake);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -1,12 +1,16 @@
 //! Whatever answers a handshake without accepting it is the last answer of its connection.
 
+use std::time::Duration;
+
 use axum::{
     Router,
-    extract::{FromRequestParts, Path, Query},
-    response::Html,
+    extract::{FromRequestParts, Path, Query, Request},
+    middleware::{Next, from_fn},
+    response::{Html, Response},
     routing::{any, get},
 };
-use http::{HeaderValue, StatusCode, request::Parts};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use tower_http::timeout::TimeoutLayer;
 use ws_handshake::{WsHandshakeLayer, WsUpgrade};
 
 use crate::support::{Client, Handshake, Over, Report, echo, events, serve};
@@ -48,6 +52,36 @@ pub(crate) fn refused() -> Vec<(&'static str, Handshake, u16)> {
         ("refused by an extractor for the path", valid().to("/number/x"), 400),
         ("refused by an extractor for the query", valid().to("/query?a=b"), 400),
     ]
+}
+
+#[tokio::test]
+async fn an_answer_from_outside_is_the_last_one_where_the_outermost_layer_closes() {
+    // As the guide has it.
+    async fn close(request: Request, next: Next) -> Response {
+        let upgrades = request.headers().contains_key(header::UPGRADE);
+        let mut response = next.run(request).await;
+        if upgrades && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+    let (report, mut events) = events();
+    let slow = any(async |_: WsUpgrade| std::future::pending::<()>().await);
+    let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_millis(100));
+    let open = app(report).route("/slow", slow.layer(WsHandshakeLayer::new())).layer(late);
+    let closing = serve(open.clone().layer(from_fn(close))).await;
+    let ask = async |address| {
+        let mut client = Client::connect(address).await;
+        client.send(&[&Handshake::valid().to("/slow").bytes()[..], SECOND].concat()).await;
+        let head = client.head().await;
+        assert_eq!(head.status, 408);
+        (client, head.get("connection").map(str::to_owned))
+    };
+    let (mut client, connection) = ask(closing).await;
+    assert_eq!((connection.as_deref(), client.rest().await), (Some("close"), Vec::new()));
+    // Without it, the second request is what comes next.
+    let (_client, connection) = ask(serve(open).await).await;
+    assert_eq!((connection, events.next().await.as_str()), (None, "served"));
 }
 
 #[tokio::test]
