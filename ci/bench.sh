@@ -13,6 +13,6 @@ bench() {
 }
 bench decision
 bench allocations
-bench connections -- --seconds 20
+bench connections -- --seconds 10
 bench floods
 cargo run --quiet --locked --release --manifest-path benches/peers/Cargo.toml -- --counts
