@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The corpora of fuzz/ on stable, and then each target for half a minute on nightly, two at a time. What that finds on its
+# The corpora of fuzz/ on stable, and then each target for half a minute on nightly, three at a time. What that finds on its
 # way goes into a temporary directory; an input that fails is left in fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -46,9 +46,9 @@ conclude() {
 }
 
 mapfile -t targets < <(cargo +nightly fuzz list)
-for ((i = 0; i < ${#targets[@]}; i += 2)); do
+for ((i = 0; i < ${#targets[@]}; i += 3)); do
     pids=()
-    for target in "${targets[@]:i:2}"; do
+    for target in "${targets[@]:i:3}"; do
         fuzz "$target" &
         pids+=($!)
     done
