@@ -20,15 +20,15 @@ use super::support::{Server, ask, open, status};
 pub(super) async fn run(count: usize, time: Duration) {
     println!("{count} connections, and a limit of as many");
     let server = Server::start(&count.to_string());
-    let before = [server.heap().await, server.resident().await];
+    let before = server.memory().await;
     let streams = open(server.address(), "/straight", count).await;
     server.opened(count).await;
     let mut refused = ask(server.address(), "/straight").await;
     assert_eq!(status(&mut refused).await, 503, "one too many is let in");
-    let full = [server.heap().await, server.resident().await];
+    let full = server.memory().await;
     drop(streams);
     server.opened(0).await;
-    let once = [server.heap().await, server.resident().await];
+    let once = server.memory().await;
 
     println!(
         "churned for {time:?} by handlers that return and panic, and by clients that leave, vanish and never wait"
@@ -43,7 +43,7 @@ pub(super) async fn run(count: usize, time: Duration) {
     }
     server.opened(0).await;
     let (_, most) = server.len().await;
-    let after = [server.heap().await, server.resident().await];
+    let after = server.memory().await;
     let [accepted, refused] = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!("accepted {accepted}, refused {refused}, most at once {most}, open in the end 0");

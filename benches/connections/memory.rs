@@ -8,10 +8,10 @@ pub(super) async fn run(count: usize) {
     for (name, limit) in [("without connections", "none"), ("with connections", "1000000")] {
         let server = Server::start(limit);
         let warm = open(server.address(), "/straight", 100).await;
-        let before = usage(&server).await;
+        let before = server.memory().await;
         let idle = open(server.address(), "/straight", count).await;
-        let after = usage(&server).await;
-        let [allocated, resident] = [0, 1].map(|at| (after[at] - before[at]) / count as f64);
+        let after = server.memory().await;
+        let [allocated, resident] = [0, 1].map(|at| (after[at] as f64 - before[at] as f64) / count as f64);
         println!("{name:<20} {allocated:>6.0} {resident:>6.0}");
         each.push([allocated, resident]);
         drop((warm, idle));
@@ -20,9 +20,4 @@ pub(super) async fn run(count: usize) {
     println!("{:<20} {allocated:>6.0} {resident:>6.0}, of 200 at most", "more");
     // What is resident is a matter of the pages that the allocator has happened to touch.
     assert!(allocated <= 200.0, "a permit weighs too much");
-}
-
-async fn usage(server: &Server) -> [f64; 2] {
-    let resident = server.resident().await as f64;
-    [server.heap().await as f64, resident]
 }

@@ -78,6 +78,12 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// What it has allocated and not freed, and what of its memory is in RAM, in bytes.
+    pub(super) async fn memory(&self) -> [u64; 2] {
+        let resident = self.resident().await;
+        [self.heap().await, resident]
+    }
+
     /// Whether it has come to its end by itself.
     pub(super) async fn exited(&mut self) -> bool {
         for _ in 0..50 {

@@ -42,7 +42,8 @@ pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-/// Serves until it is told to stop, and then until all has come to its end, or the time for that and some grace have gone by.
+/// Serves until it is told to stop, and then until all has come to its end, or the time for that and some grace have gone
+/// by.
 pub(super) async fn run(
     listener: TcpListener, app: Router, connections: Connections, mut stopped: watch::Receiver<bool>, times: Times,
 ) {
