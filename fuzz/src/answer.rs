@@ -10,7 +10,7 @@ use ws_handshake::{ClientErrorKind, WsRequest, WsStream};
 use crate::{
     deflate::Params,
     extension::{extensions, is_extension},
-    oracle::{accept, lists, parsed_lines, split},
+    oracle::{accept, is_list, lists, parsed_lines, split},
 };
 
 /// Takes the extensions that are offered, and behind a line feed what a server answers, where `ACCEPT` stands for the right
@@ -130,11 +130,10 @@ fn agrees(lines: &[&[u8]], offered: &str) -> bool {
     let (answered, offered) = (extensions(lines), extensions(&[offered.as_bytes()]));
     let offers: Vec<_> = offered.iter().filter_map(|offer| Params::read(offer, false)).collect();
     let within = |answer: Params| offers.iter().any(|offer| answer.stays_within(*offer));
-    lines.iter().all(|line| (1..=32).contains(&extensions(&[line]).len()))
+    is_list(lines, &answered, is_extension)
         && answered.iter().filter(|extension| name(extension) == DEFLATE).count() <= 1
         && answered.iter().all(|extension| {
-            is_extension(extension)
-                && offered.iter().any(|offer| name(offer) == name(extension))
+            offered.iter().any(|offer| name(offer) == name(extension))
                 && (name(extension) != DEFLATE || Params::read(extension, true).is_some_and(within))
         })
 }

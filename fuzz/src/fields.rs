@@ -10,7 +10,7 @@ use crate::{
     deflate::Params,
     extension::{extensions, is_extension},
     handshake::handshake,
-    oracle::{elements, is_token, lines},
+    oracle::{elements, is_list, is_token, lines},
 };
 
 /// Takes a byte of flags and one of window sizes, and then lines, each behind a letter: `n` for a subprotocol that the server
@@ -156,11 +156,6 @@ impl Params {
         assert_eq!(agreed.client_no_context_takeover(), answer.client_forgets);
         assert_eq!((agreed.server_max_window_bits(), agreed.client_max_window_bits()), (server_bits, client_bits));
     }
-}
-
-/// Whether a field, if it is there, has from 1 to 32 elements, each right.
-fn is_list(lines: &[&[u8]], list: &[&[u8]], right: impl Fn(&[u8]) -> bool) -> bool {
-    lines.is_empty() || (1..=32).contains(&list.len()) && list.iter().all(|element| right(element))
 }
 
 fn begins(name: &str, prefix: &str) -> bool {

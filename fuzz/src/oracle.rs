@@ -31,6 +31,11 @@ pub(crate) fn elements<'a>(lines: &[&'a [u8]]) -> Vec<&'a [u8]> {
     elements.filter(|element| !element.is_empty()).collect()
 }
 
+/// Whether a field, if it is there, has from 1 to 32 elements over all its lines, each right.
+pub(crate) fn is_list(lines: &[&[u8]], list: &[&[u8]], right: impl Fn(&[u8]) -> bool) -> bool {
+    lines.is_empty() || (1..=32).contains(&list.len()) && list.iter().all(|element| right(element))
+}
+
 /// Whether a list on several lines has `token` in it, in any case.
 pub(crate) fn lists(lines: &[&[u8]], token: &str) -> bool {
     elements(lines).iter().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
