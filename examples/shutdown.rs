@@ -31,8 +31,8 @@ async fn main() -> io::Result<()> {
     let serving = async {
         tokio::select! {
             served = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone())) => served,
-            // Over HTTP/2 a client that takes no more of what was sent to it can hold its connection up for ever.
-            () = async { wait(stopped.clone()).await; sleep(OVER + DEADLINE).await } => Ok(()),
+            // Otherwise a client that has sent half of a request, or takes no more of an answer, holds it up for ever.
+            () = async { wait(stopped.clone()).await; sleep(DEADLINE).await } => Ok(()),
         }
     };
     let draining = async {

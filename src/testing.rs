@@ -58,7 +58,7 @@ use crate::client::connect_http2;
 use crate::{
     client::{ClientError, WsRequest},
     middleware::WsStream,
-    policy::PermessageDeflate,
+    policy::{ConfigError, PermessageDeflate},
 };
 
 /// An application under test, to which every handshake has a connection of its own.
@@ -83,14 +83,19 @@ impl<S> TestServer<S> {
 
 impl<S: Clone> TestServer<S> {
     /// Asks for the WebSocket at `path`, with the host `localhost`; a whole URL, as `wss://app.example.com/chat`, names
-    /// another, and so does a `Host` field.
+    /// another, and so does a `Host` field. A path begins with `/`.
     ///
     /// Without an [`origin`](TestRequest::origin) the client is no browser. Over HTTP/2 the request itself says by its URL
     /// whether it came by https: a page of `http://localhost` is not of the same origin as `wss://localhost` there.
     pub fn ws(&self, path: impl AsRef<str>) -> TestRequest<S> {
         let path = path.as_ref();
-        let request =
-            if path.starts_with('/') { WsRequest::new(format!("ws://localhost{path}")) } else { WsRequest::new(path) };
+        let request = if path.starts_with('/') {
+            WsRequest::new(format!("ws://localhost{path}"))
+        } else if path.contains("://") {
+            WsRequest::new(path)
+        } else {
+            WsRequest::wrong(ConfigError::new(path, format!("is no path: write `/{path}`")))
+        };
         TestRequest { app: self.app.clone(), request, extensions: Extensions::new(), over_http2: false }
     }
 }

@@ -77,6 +77,12 @@ impl WsRequest {
         Self { head: Head::new(url.as_ref()), timeout: Duration::from_secs(10) }
     }
 
+    /// What was asked for so wrongly that there is no request.
+    #[cfg(feature = "testing")]
+    pub(crate) fn wrong(error: ConfigError) -> Self {
+        Self { head: Err(error), timeout: Duration::ZERO }
+    }
+
     /// The page that the request is from, as a browser would say it: `scheme://host[:port]`. The default is none.
     pub fn origin(self, origin: impl AsRef<str>) -> Self {
         self.with(|head| {
@@ -195,6 +201,10 @@ impl Head {
             _ => return Err(wrong()),
         };
         let authority = uri.authority().ok_or_else(wrong)?.as_str();
+        if authority.contains('@') {
+            let hint = "names a user before its host: leave that out, and add `authorization` by `header`";
+            return Err(ConfigError::new(&shown, hint));
+        }
         let parsed = HostPort::parse(authority.as_bytes()).ok_or_else(wrong)?;
         // RFC 6455 §4.1: the port goes with the host, "if not using the default port".
         let named =
@@ -273,12 +283,13 @@ impl Head {
     }
 }
 
-/// A URL less the user information and the query, which may hold secrets.
+/// A URL with dots for its user information and its query, which may hold secrets.
 fn without_secrets(url: &str) -> String {
-    let shown = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = shown.split_at(shown.find("://").map_or(0, |at| at + "://".len()));
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    format!("{scheme}{host}")
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (scheme, rest) = url[..end].split_at(url[..end].find("://").map_or(0, |at| at + "://".len()));
+    let (user, host) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("...@", host));
+    let query = if end < url.len() { "?..." } else { "" };
+    format!("{scheme}{user}{host}{query}")
 }
 
 /// The value of a field, made of what was `written`.

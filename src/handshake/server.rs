@@ -11,7 +11,7 @@ use super::{
     key::Key,
     origin::Origin,
     rejection::ReportedRejection,
-    subprotocol::{OfferedSubprotocols, behind},
+    subprotocol::{OfferedSubprotocols, SecretPrefixes, behind},
 };
 
 /// An approved handshake, and the only place that writes the head of its answer.
@@ -46,8 +46,15 @@ pub struct ServerHandshake {
 #[derive(Clone, Debug, Default)]
 struct Rare {
     /// What this policy took out of the offers, and policies before it.
-    secrets: Vec<OfferedSubprotocols>,
+    secrets: Vec<Secrets>,
     reported: Option<ReportedRejection>,
+}
+
+/// What a policy took out of the offers, and the prefixes that it stands behind.
+#[derive(Clone, Debug)]
+struct Secrets {
+    prefixes: SecretPrefixes,
+    offered: OfferedSubprotocols,
 }
 
 impl ServerHandshake {
@@ -69,9 +76,12 @@ impl ServerHandshake {
     /// Notes what a policy would have refused, had it not been told to report only, and takes what is secret out of what
     /// was offered. Few servers do either.
     #[cold]
-    pub(crate) fn noting(mut self, reported: Option<ReportedRejection>, secret: impl Fn(&str) -> bool) -> Self {
-        let secrets = self.offered.split_off(secret).into_iter().collect();
-        self.rare = Some(Box::new(Rare { secrets, reported }));
+    pub(crate) fn noting(mut self, reported: Option<ReportedRejection>, prefixes: Option<&SecretPrefixes>) -> Self {
+        let secrets = prefixes.and_then(|prefixes| {
+            let offered = self.offered.split_off(|name| prefixes.begin(name))?;
+            Some(Secrets { prefixes: prefixes.clone(), offered })
+        });
+        self.rare = Some(Box::new(Rare { secrets: secrets.into_iter().collect(), reported }));
         self
     }
 
@@ -95,11 +105,12 @@ impl ServerHandshake {
         self.rare.as_ref().is_some_and(|rare| !rare.secrets.is_empty())
     }
 
-    /// What the client offered behind `prefix`, which is one of the policy's secret prefixes: see
-    /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix).
+    /// What the client offered behind `prefix`, which is one of the policy's secret prefixes, in any case: see
+    /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix). There is nothing behind another.
     #[must_use]
     pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        self.rare.as_deref()?.secrets.iter().flat_map(OfferedSubprotocols::iter).find_map(|name| behind(prefix, name))
+        let secrets = self.rare.as_deref()?.secrets.iter().filter(|secrets| secrets.prefixes.contain(prefix));
+        secrets.flat_map(|secrets| secrets.offered.iter()).find_map(|name| behind(prefix, name))
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.

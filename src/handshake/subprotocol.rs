@@ -1,5 +1,7 @@
 //! What the client offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 #[cfg(feature = "tower")]
 use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
@@ -94,6 +96,30 @@ pub(crate) fn withhold(headers: &mut HeaderMap, secret: impl Fn(&str) -> bool) {
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
     if let Some(others) = others {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, others);
+    }
+}
+
+/// What secrets begin with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SecretPrefixes(Arc<[Box<str>]>);
+
+impl SecretPrefixes {
+    pub(crate) fn push(&mut self, prefix: &str) {
+        self.0 = self.0.iter().cloned().chain([prefix.into()]).collect();
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn contain(&self, prefix: &str) -> bool {
+        self.0.iter().any(|known| known.eq_ignore_ascii_case(prefix))
+    }
+
+    /// Whether `name` has one of them.
+    pub(crate) fn begin(&self, name: &str) -> bool {
+        self.0.iter().any(|prefix| behind(prefix, name).is_some())
     }
 }
 

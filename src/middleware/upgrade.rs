@@ -105,7 +105,8 @@ impl WsUpgrade {
     }
 
     /// What the client offered behind `prefix`, a [`secret_prefix`](crate::Subprotocols::secret_prefix) of the layer; the
-    /// first if there are several. A prefix is compared without regard to case.
+    /// first if there are several. A prefix is compared as a whole and without regard to case: there is nothing behind one
+    /// that the layer was not given.
     ///
     /// ```
     /// use http::StatusCode;

@@ -40,7 +40,8 @@ impl AllowHost {
     /// Admits the hosts listed: `name[:port]`, `*.name[:port]` for the names below it, or an IP address.
     ///
     /// Without a port any port is admitted, for rebinding is about names. A port listed is compared with the one that the
-    /// request names, and most requests name none. Behind a proxy that rewrites `Host`, list what it writes.
+    /// request names, and most requests name none. Behind a proxy that rewrites `Host`, list what it writes. An empty list
+    /// admits no handshake.
     ///
     /// # Errors
     ///
@@ -198,6 +199,8 @@ mod tests {
             "[::1",
             "a.com:99999",
             "u@a.com",
+            "a.com b.com",
+            "10.0.0.0/8",
             "ä.com",
         ] {
             let error = AllowHost::list([wrong]).unwrap_err();

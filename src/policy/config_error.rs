@@ -24,7 +24,7 @@ impl ConfigError {
         Self { value: value.to_owned(), message: message.into() }
     }
 
-    /// The value that is wrong, as it was given.
+    /// The value that is wrong, as it was given; dots stand for the user information and the query of a URL.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

@@ -149,13 +149,12 @@ impl Policy {
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
         let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
         let server = ServerHandshake::new(client, offered, subprotocol, deflate);
-        let secretive = self.subprotocols.as_ref().filter(|known| known.has_secrets());
-        if reported.is_none() && secretive.is_none() {
+        let prefixes = self.subprotocols.as_ref().and_then(Subprotocols::secret_prefixes);
+        if reported.is_none() && prefixes.is_none() {
             return Ok((server, answers));
         }
         let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
-        let server = server.noting(reported, |name| secretive.is_some_and(|known| known.is_secret(name)));
-        Ok((server, answers))
+        Ok((server.noting(reported, prefixes), answers))
     }
 
     /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for certain sites

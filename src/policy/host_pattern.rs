@@ -1,5 +1,7 @@
 //! The host and port of a pattern, for origins and hosts alike.
 
+use std::net::IpAddr;
+
 use super::config_error::ConfigError;
 use crate::handshake::authority::{HostPort, is_number, parse_port};
 
@@ -25,8 +27,12 @@ pub(super) fn check_entry(value: &str) -> Result<(), ConfigError> {
     if value.contains([',', ';']) {
         return Err(ConfigError::new(value, "is more than one entry: list each by itself"));
     }
-    if value.trim() != value {
-        return Err(ConfigError::new(value, format!("has whitespace around it: write `{}`", value.trim())));
+    let trimmed = value.trim();
+    if trimmed.contains(char::is_whitespace) {
+        return Err(ConfigError::new(value, "has whitespace in it, which no entry has: list each by itself"));
+    }
+    if trimmed != value {
+        return Err(ConfigError::new(value, format!("has whitespace around it: write `{trimmed}`")));
     }
     Ok(())
 }
@@ -36,6 +42,9 @@ impl HostPattern {
     pub(super) fn parse(value: &str, text: &str) -> Result<Self, ConfigError> {
         let error = |message: &str| ConfigError::new(value, message);
         if let Some(end) = text.find(['/', '?', '#', '\\']) {
+            if is_network(text) {
+                return Err(error("can never match: it is a network: list each host by itself"));
+            }
             let right = &value[..value.len() - text.len() + end];
             return Err(error(&format!("can never match: nothing may follow host and port: write `{right}`")));
         }
@@ -69,6 +78,13 @@ impl HostPattern {
         };
         Ok(Self { host, wildcard, port })
     }
+}
+
+/// Whether `text` is `address/length`.
+fn is_network(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let address = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
+    length.parse::<u8>().is_ok() && address.parse::<IpAddr>().is_ok()
 }
 
 fn check_wildcard(below: &str) -> Result<(), &'static str> {

@@ -9,7 +9,11 @@ use http::HeaderValue;
 use super::config_error::ConfigError;
 #[cfg(feature = "tower")]
 use crate::handshake::subprotocol::withhold;
-use crate::handshake::{RejectionKind, grammar::is_token, subprotocol::behind};
+use crate::handshake::{
+    RejectionKind,
+    grammar::is_token,
+    subprotocol::{SecretPrefixes, behind},
+};
 
 /// The subprotocols that a server speaks, the most preferred first.
 ///
@@ -26,7 +30,7 @@ use crate::handshake::{RejectionKind, grammar::is_token, subprotocol::behind};
 #[must_use]
 pub struct Subprotocols {
     names: Arc<[HeaderValue]>,
-    secret_prefixes: Arc<[Box<str>]>,
+    secret_prefixes: SecretPrefixes,
     prefer_client: bool,
     required: bool,
 }
@@ -57,7 +61,12 @@ impl Subprotocols {
         if list.is_empty() {
             return Err(ConfigError::new("[]", "has no subprotocols: name at least one, or leave the list out"));
         }
-        Ok(Self { names: list.into(), secret_prefixes: Arc::default(), prefer_client: false, required: false })
+        Ok(Self {
+            names: list.into(),
+            secret_prefixes: SecretPrefixes::default(),
+            prefer_client: false,
+            required: false,
+        })
     }
 
     /// Selects the first that the client offers and this server speaks. The default is the server's order.
@@ -109,25 +118,21 @@ impl Subprotocols {
             let hint = format!("begins `{name}`, which is spoken here: choose a prefix that none of these begins with");
             return Err(ConfigError::new(prefix, hint));
         }
-        self.secret_prefixes = self.secret_prefixes.iter().cloned().chain([prefix.into()]).collect();
+        self.secret_prefixes.push(prefix);
         Ok(self)
     }
 
     #[inline]
-    pub(super) fn has_secrets(&self) -> bool {
-        !self.secret_prefixes.is_empty()
-    }
-
-    pub(super) fn is_secret(&self, name: &str) -> bool {
-        self.secret_prefixes.iter().any(|prefix| behind(prefix, name).is_some())
+    pub(super) fn secret_prefixes(&self) -> Option<&SecretPrefixes> {
+        (!self.secret_prefixes.is_empty()).then_some(&self.secret_prefixes)
     }
 
     /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
     #[cfg(feature = "tower")]
     #[inline]
     pub(crate) fn withhold_secrets(&self, headers: &mut HeaderMap) {
-        if self.has_secrets() {
-            withhold(headers, |name| self.is_secret(name));
+        if let Some(prefixes) = self.secret_prefixes() {
+            withhold(headers, |name| prefixes.begin(name));
         }
     }
 

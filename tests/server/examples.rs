@@ -207,6 +207,9 @@ async fn a_shutdown_takes_leave_of_everybody() {
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
         clients.push(socket);
     }
+    // It waits for the rest of this, but not for ever.
+    let mut half = TcpStream::connect(&example.address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
     let process = example.process.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
     let left = clients.into_iter().map(async |mut socket| {
@@ -215,6 +218,7 @@ async fn a_shutdown_takes_leave_of_everybody() {
         while let Some(Ok(_)) = socket.next().await {}
     });
     timeout(SOON, futures_util::future::join_all(left)).await.expect("somebody was forgotten");
-    let status = timeout(SOON, example.process.wait()).await.expect("it does not end").unwrap();
+    let status = timeout(2 * SOON, example.process.wait()).await.expect("it does not end").unwrap();
     assert!(status.success(), "{status}");
+    drop(half);
 }

@@ -107,7 +107,10 @@ fn floor_1_keeps_it_out_of_its_debug() {
     let server = policy.decide(&client, &parts).into_ready().unwrap().unwrap();
     let shown = format!("{server:?}");
     assert!(shown.contains("v1.chat") && !shown.contains(SECRET), "{shown}");
-    assert_eq!((server.secret_subprotocol("bearer."), server.secret_subprotocol("ticket.")), (Some(SECRET), None));
+    let rows = [("bearer.", Some(SECRET)), ("Bearer.", Some(SECRET)), ("bearer", None), ("bearer.a", None), ("", None)];
+    for (prefix, secret) in rows {
+        assert_eq!(server.secret_subprotocol(prefix), secret, "{prefix}");
+    }
 }
 
 /// A proxy that drops `Upgrade`, or speaks HTTP/1.0, makes a page's request of a handshake.

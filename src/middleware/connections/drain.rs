@@ -36,10 +36,11 @@ impl Connections {
     ///
     /// The future resolves once all connections have gone, at the latest at `deadline`. A handler that holds its stream
     /// without reading or writing is still there then, and so is its connection: [`wait`](Self::wait) waits for it.
-    /// Dropped before, it signals no
-    /// more; handshakes stay refused. Over HTTP/2 the server can be held up beyond the deadline by a client that takes no
-    /// more of what was sent to it: bound the server's own end too, as the example `shutdown` does. Within axum, start it by the signal that starts the graceful shutdown of the server,
-    /// and join the two, for over HTTP/2 `serve` does not end while a socket is open:
+    /// Dropped before, it signals no more; handshakes stay refused.
+    ///
+    /// Within axum, start it by the signal that starts the graceful shutdown of the server, and join the two, for over
+    /// HTTP/2 `serve` does not end while a socket is open. Bound `serve` too: a client that has sent half of a request, or
+    /// takes no more of an answer, holds it up for ever.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -52,10 +53,16 @@ impl Connections {
     ///     drop(stop);
     /// });
     /// let on_stop = |mut stopped: tokio::sync::watch::Receiver<()>| async move { while stopped.changed().await.is_ok() {} };
-    /// let serving = axum::serve(listener, app).with_graceful_shutdown(on_stop(stopped.clone()));
+    /// let (over, deadline) = (Duration::from_secs(20), Duration::from_secs(30));
+    /// let serving = async {
+    ///     tokio::select! {
+    ///         served = axum::serve(listener, app).with_graceful_shutdown(on_stop(stopped.clone())) => served,
+    ///         () = async { on_stop(stopped.clone()).await; tokio::time::sleep(deadline).await } => Ok(()),
+    ///     }
+    /// };
     /// let draining = async {
-    ///     on_stop(stopped).await;
-    ///     connections.drain(Duration::from_secs(20), Duration::from_secs(30)).await
+    ///     on_stop(stopped.clone()).await;
+    ///     connections.drain(over, deadline).await
     /// };
     /// let (served, drained) = tokio::join!(serving, draining);
     /// println!("{} left, {} were ended", drained.left, drained.ended);
