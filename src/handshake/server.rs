@@ -43,25 +43,11 @@ pub struct ServerHandshake {
     rare: Option<Box<Rare>>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Rare {
-    /// What this policy took out of the offers, and policies before it.
-    secrets: Vec<Secrets>,
-    reported: Option<ReportedRejection>,
-}
-
-/// What a policy took out of the offers, and the prefixes that it stands behind.
-#[derive(Clone, Debug)]
-struct Secrets {
-    prefixes: SecretPrefixes,
-    offered: OfferedSubprotocols,
-}
-
 impl ServerHandshake {
     #[inline]
     pub(crate) fn new(
         client: &ClientHandshake, offered: OfferedSubprotocols, subprotocol: Option<HeaderValue>,
-        deflate: Option<DeflateParams>,
+        deflate: Option<DeflateParams>, rare: Option<Rare>,
     ) -> Self {
         Self {
             key: client.key().copied(),
@@ -69,20 +55,8 @@ impl ServerHandshake {
             offered,
             subprotocol,
             deflate,
-            rare: None,
+            rare: rare.map(Box::new),
         }
-    }
-
-    /// Notes what a policy would have refused, had it not been told to report only, and takes what is secret out of what
-    /// was offered. Few servers do either.
-    #[cold]
-    pub(crate) fn noting(mut self, reported: Option<ReportedRejection>, prefixes: Option<&SecretPrefixes>) -> Self {
-        let secrets = prefixes.and_then(|prefixes| {
-            let offered = self.offered.split_off(|name| prefixes.begin(name))?;
-            Some(Secrets { prefixes: prefixes.clone(), offered })
-        });
-        self.rare = Some(Box::new(Rare { secrets: secrets.into_iter().collect(), reported }));
-        self
     }
 
     /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
@@ -109,7 +83,7 @@ impl ServerHandshake {
     /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix). There is nothing behind another.
     #[must_use]
     pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        let secrets = self.rare.as_deref()?.secrets.iter().filter(|secrets| secrets.prefixes.contain(prefix));
+        let secrets = self.rare.as_deref()?.secrets.iter().filter(|secrets| secrets.prefixes.contains(prefix));
         secrets.flat_map(|secrets| secrets.offered.iter()).find_map(|name| behind(prefix, name))
     }
 
@@ -196,4 +170,34 @@ impl ServerHandshake {
     pub(crate) fn selected(&self) -> Option<&HeaderValue> {
         self.subprotocol.as_ref()
     }
+}
+
+/// What few servers have anything of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    /// What this policy took out of the offers, and policies before it.
+    secrets: Vec<Secrets>,
+    /// What a policy would have refused, had it not been told to report only.
+    reported: Option<ReportedRejection>,
+}
+
+impl Rare {
+    /// Takes what is secret out of what was offered.
+    #[cold]
+    pub(crate) fn new(
+        offered: &mut OfferedSubprotocols, prefixes: Option<&SecretPrefixes>, reported: Option<ReportedRejection>,
+    ) -> Self {
+        let secrets = prefixes.and_then(|prefixes| {
+            let offered = offered.split_off(|name| prefixes.begin(name))?;
+            Some(Secrets { prefixes: prefixes.clone(), offered })
+        });
+        Self { secrets: secrets.into_iter().collect(), reported }
+    }
+}
+
+/// What a policy took out of the offers, and the prefixes that it stands behind.
+#[derive(Clone, Debug)]
+struct Secrets {
+    prefixes: SecretPrefixes,
+    offered: OfferedSubprotocols,
 }

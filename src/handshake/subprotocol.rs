@@ -113,7 +113,7 @@ impl SecretPrefixes {
         self.0.is_empty()
     }
 
-    pub(super) fn contain(&self, prefix: &str) -> bool {
+    pub(super) fn contains(&self, prefix: &str) -> bool {
         self.0.iter().any(|known| known.eq_ignore_ascii_case(prefix))
     }
 

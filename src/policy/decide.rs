@@ -15,7 +15,7 @@ use super::{
     subprotocols::{Selection, Subprotocols},
 };
 use crate::handshake::{
-    ClientHandshake, OfferedSubprotocols, Rejection, RejectionKind, ReportedRejection, ServerHandshake,
+    ClientHandshake, OfferedSubprotocols, Rejection, RejectionKind, ReportedRejection, ServerHandshake, server::Rare,
 };
 
 /// What this server is willing to accept.
@@ -132,7 +132,7 @@ impl Policy {
             }
         };
         let mut selection = self.subprotocols.as_ref().map(Subprotocols::select);
-        let offered = match client.subprotocols() {
+        let mut offered = match client.subprotocols() {
             None => OfferedSubprotocols::default(),
             Some(field) => {
                 let mut field = field.clone();
@@ -148,13 +148,12 @@ impl Policy {
         client.extensions()?;
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
         let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
-        let server = ServerHandshake::new(client, offered, subprotocol, deflate);
         let prefixes = self.subprotocols.as_ref().and_then(Subprotocols::secret_prefixes);
-        if reported.is_none() && prefixes.is_none() {
-            return Ok((server, answers));
-        }
-        let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
-        Ok((server.noting(reported, prefixes), answers))
+        let rare = (reported.is_some() || prefixes.is_some()).then(|| {
+            let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
+            Rare::new(&mut offered, prefixes, reported)
+        });
+        Ok((ServerHandshake::new(client, offered, subprotocol, deflate, rare), answers))
     }
 
     /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for certain sites
