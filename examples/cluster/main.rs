@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let serving = async {
         tokio::select! {
             served = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone())) => served,
-            () = async { wait(stopped.clone()).await; sleep(over + deadline).await } => Ok(()),
+            () = async { wait(stopped.clone()).await; sleep(deadline).await } => Ok(()),
         }
     };
     let draining = async {
