@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// How much of its memory is in RAM, in bytes.
-    pub(super) async fn resident(&self) -> u64 {
+    async fn resident(&self) -> u64 {
         sleep(Duration::from_millis(500)).await;
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

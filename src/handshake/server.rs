@@ -188,7 +188,7 @@ impl Rare {
         offered: &mut OfferedSubprotocols, prefixes: Option<&SecretPrefixes>, reported: Option<ReportedRejection>,
     ) -> Self {
         let secrets = prefixes.and_then(|prefixes| {
-            let offered = offered.split_off(|name| prefixes.begin(name))?;
+            let offered = offered.split_off(prefixes)?;
             Some(Secrets { prefixes: prefixes.clone(), offered })
         });
         Self { secrets: secrets.into_iter().collect(), reported }

@@ -37,13 +37,14 @@ impl OfferedSubprotocols {
         Ok(Self(Some(field)))
     }
 
-    /// Takes the names that are `secret` out. What comes back are these, if there are any; they show in no `Debug`.
-    pub(crate) fn split_off(&mut self, secret: impl Fn(&str) -> bool) -> Option<Self> {
-        if !self.iter().any(&secret) {
+    /// Takes the names that have one of the prefixes out. What comes back are these, if there are any; they show in no
+    /// `Debug`.
+    pub(super) fn split_off(&mut self, prefixes: &SecretPrefixes) -> Option<Self> {
+        if !self.iter().any(|name| prefixes.begin(name)) {
             return None;
         }
         let field = |secrets| {
-            let names: Vec<_> = self.iter().filter(|name| secret(name) == secrets).collect();
+            let names: Vec<_> = self.iter().filter(|name| prefixes.begin(name) == secrets).collect();
             HeaderValue::try_from(names.join(", ")).ok().filter(|field| !field.is_empty())
         };
         let (others, mut secrets) = (field(false), field(true)?);
@@ -77,9 +78,9 @@ pub(crate) fn names(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     Tokens::new(line.as_bytes())
 }
 
-/// Takes names that are `secret` out of the field, all of its lines; a field that is malformed goes as a whole.
+/// Takes names that have one of the prefixes out of the field, all of its lines; a field that is malformed goes as a whole.
 #[cfg(feature = "tower")]
-pub(crate) fn withhold(headers: &mut HeaderMap, secret: impl Fn(&str) -> bool) {
+pub(crate) fn withhold(headers: &mut HeaderMap, prefixes: &SecretPrefixes) {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     if lines.is_empty() {
         return;
@@ -87,7 +88,7 @@ pub(crate) fn withhold(headers: &mut HeaderMap, secret: impl Fn(&str) -> bool) {
     let field = HeaderValue::try_from(lines.join(&b", "[..])).ok();
     let offered = field.and_then(|field| OfferedSubprotocols::from_field(field, |_| ()).ok());
     let others = match offered {
-        Some(mut offered) => match offered.split_off(secret) {
+        Some(mut offered) => match offered.split_off(prefixes) {
             Some(_) => offered.0,
             None => return,
         },
@@ -118,7 +119,7 @@ impl SecretPrefixes {
     }
 
     /// Whether `name` has one of them.
-    pub(crate) fn begin(&self, name: &str) -> bool {
+    fn begin(&self, name: &str) -> bool {
         self.0.iter().any(|prefix| behind(prefix, name).is_some())
     }
 }

@@ -132,7 +132,7 @@ impl Subprotocols {
     #[inline]
     pub(crate) fn withhold_secrets(&self, headers: &mut HeaderMap) {
         if let Some(prefixes) = self.secret_prefixes() {
-            withhold(headers, |name| prefixes.begin(name));
+            withhold(headers, prefixes);
         }
     }
 
