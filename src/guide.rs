@@ -10,7 +10,7 @@ mod client {}
 mod connections {}
 #[doc = include_str!("../docs/guide/costs.md")]
 mod costs {}
-#[doc = include_str!("../docs/framing.md")]
+#[doc = include_str!("../docs/guide/framing.md")]
 mod framing {}
 #[doc = include_str!("../docs/guide/handlers.md")]
 mod handlers {}

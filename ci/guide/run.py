@@ -34,7 +34,7 @@ TARGETS = {("example", path.stem): set() for path in ROOT.glob("examples/*.rs")}
     for kind in ("bench", "example", "test")
     for target in MANIFEST[kind]
 }
-PAGES = [ROOT / "README.md", ROOT / "docs/framing.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
 # Commands that are run by somebody else: the beginning of the command, and the script that has to run it.
 ELSEWHERE = {"cargo test --all-features": ".ci/run"}
 # Pages whose commands are read, and run, by somebody else.
