@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Autobahn's cases against each framing library, behind the layer and by its own accept, and against Python's `websockets`,
-# through the example `gateway` and without it: docs/autobahn.md.
+# through the example `gateway` and without it: docs/results/autobahn.md.
 #
 # `--write` writes that file rather than comparing it. `--full` has the cases about permessage-deflate send all of their
 # messages. `SERVERS=FILE ci/autobahn.sh` takes the executable of benches/framing from there instead of building it.

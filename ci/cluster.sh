@@ -2,7 +2,7 @@
 # A rolling restart: three nodes of the example `cluster` behind Debian's HAProxy, with its Redis, are restarted one after
 # the other under 2,000 clients, by the commands of docs/guide/cluster.md.
 #
-# `--write` writes docs/cluster.md.
+# `--write` writes docs/results/cluster.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PATH:/usr/sbin

@@ -32,7 +32,7 @@ fn pages() -> Vec<PathBuf> {
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
     };
-    ["", "docs", "docs/guide", "tests/cases"].into_iter().flat_map(markdown).collect()
+    ["", "docs", "docs/guide", "docs/results", "tests/cases"].into_iter().flat_map(markdown).collect()
 }
 
 /// The places that a page links to, without what is elsewhere on the web.
@@ -74,5 +74,19 @@ fn every_page_of_the_guide_is_in_its_summary_and_its_code_compiled() {
         assert!(listed.contains(&page), "{} is not in the summary", page.display());
         let name = page.file_name().unwrap().to_str().unwrap();
         assert!(compiled.contains(&format!("guide/{name}\")]")), "{name} is not compiled");
+    }
+}
+
+#[test]
+fn every_report_is_in_the_summary_and_in_the_index_of_results() {
+    let results = root().join("docs/results");
+    let summary: BTreeSet<_> =
+        links(include_str!("../docs/SUMMARY.md")).map(|link| root().join("docs").join(link)).collect();
+    let index: BTreeSet<_> = links(include_str!("../docs/results/index.md")).map(|link| results.join(link)).collect();
+    for report in fs::read_dir(&results).unwrap() {
+        let report = report.unwrap().path();
+        let is_page = report.extension().is_some_and(|extension| extension == "md");
+        assert!(!is_page || summary.contains(&report), "{} is not in the summary", report.display());
+        assert!(report.ends_with("index.md") || index.contains(&report), "{} is not in the index", report.display());
     }
 }

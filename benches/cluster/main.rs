@@ -1,7 +1,7 @@
 //! Run with `bash ci/cluster.sh`, which installs what it takes: three nodes of the example `cluster` behind `HAProxy`,
 //! with a Redis, are restarted one after the other under 2,000 clients that talk, and then Redis is. It fails where a
 //! message that was acknowledged does not reach every client, once and in order, or clients come back all at once. With
-//! `--write` it writes docs/cluster.md.
+//! `--write` it writes docs/results/cluster.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "ratios of counts are rounded anyway")]
 
@@ -80,7 +80,7 @@ async fn main() {
     println!("{report}\n{:.0} s", began.elapsed().as_secs_f64());
     report::hold(&phases);
     if std::env::args().any(|argument| argument == "--write") {
-        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cluster.md");
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/results/cluster.md");
         std::fs::write(document, report).unwrap();
     }
 }

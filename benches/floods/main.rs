@@ -1,7 +1,7 @@
 //! Run with `cargo bench --features http2 --bench floods`: what a flood costs the server, and those who are served meanwhile.
 //!
 //! The server is a process of its own, on loopback, and each flood is bounded in time and number. It fails where memory or
-//! files are not back after a flood, or somebody else was not served. `-- --write` writes docs/floods.md.
+//! files are not back after a flood, or somebody else was not served. `-- --write` writes docs/results/floods.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 

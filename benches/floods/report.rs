@@ -39,5 +39,5 @@ pub(super) fn write(all: &[Flooded]) {
     for flooded in all {
         let _ = writeln!(text, "| {} |", cells(flooded).join(" | "));
     }
-    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/floods.md"), text).unwrap();
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/results/floods.md"), text).unwrap();
 }

@@ -1,4 +1,4 @@
-"""Judges what `run.py` has found, and holds docs/autobahn.md against it.
+"""Judges what `run.py` has found, and holds docs/results/autobahn.md against it.
 
 Run as `report.py FOUND [--write]`, where FOUND is a directory with `NAME.json` and `own-NAME.json` for each library.
 With `--write` the document is written rather than compared.
@@ -13,7 +13,7 @@ from pathlib import Path
 from kinds import KINDS, kind
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs/autobahn.md"
+DOCUMENT = ROOT / "docs/results/autobahn.md"
 KNOWN = tomllib.loads((ROOT / "ci/autobahn/known.toml").read_text())["known"]
 
 # The name of each server of benches/framing: its crate, and how many cases there are for it.
@@ -145,7 +145,7 @@ def main():
         if "--write" in sys.argv[2:]:
             DOCUMENT.write_text(text)
         elif not DOCUMENT.exists() or DOCUMENT.read_text() != text:
-            problems.append("docs/autobahn.md is not what was found: see `ci/autobahn.sh --write`")
+            problems.append("docs/results/autobahn.md is not what was found: see `ci/autobahn.sh --write`")
     for problem in problems:
         print(problem, file=sys.stderr)
     sys.exit(bool(problems))

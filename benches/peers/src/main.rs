@@ -1,6 +1,6 @@
 //! Run with `cargo run --release --manifest-path benches/peers/Cargo.toml`, on a machine with valgrind that has nothing else
 //! to do. It takes some fifteen minutes, prints a table of all servers and the bars that ws-handshake has to hold, and writes
-//! both to `docs/measured.md`, with a picture in `docs/measured.svg`.
+//! both to `docs/results/measured.md`, with a picture in `docs/results/measured.svg`.
 //!
 //! `-- --counts` runs only what needs no clock, and fails where a bar is missed by more than 5 %.
 

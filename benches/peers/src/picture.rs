@@ -22,7 +22,7 @@ const OTHERS: RGBColor = RGBColor(0xaa, 0xaa, 0xaa);
 const THIRD: RGBColor = RGBColor(0xd6, 0x27, 0x28);
 
 pub fn draw(measured: &Measured, growth: &Growth) {
-    let path = docs().join("measured.svg");
+    let path = docs().join("results/measured.svg");
     let root = SVGBackend::new(&path, (1000, 900)).into_drawing_area();
     root.fill(&WHITE).expect("drawn");
     let areas = root.split_evenly((3, 2));

@@ -156,7 +156,7 @@ pub fn write(measured: &Measured, growth: &Growth) {
         let title = MODES.iter().find(|mode| mode.name == *name).map_or(*name, |mode| mode.title);
         let _ = writeln!(text, "- KiB of an idle connection, by their number, {title}: {}.", curve(idle, 1024.0, 2));
     }
-    fs::write(docs().join("measured.md"), text).expect("written");
+    fs::write(docs().join("results/measured.md"), text).expect("written");
 }
 
 pub fn docs() -> std::path::PathBuf {
