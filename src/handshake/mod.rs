@@ -27,7 +27,7 @@
 //! # Conformance
 //!
 //! What RFC 6455 asks of a server's handshake, where it is obeyed, and the test that shows it. Tests are named by file;
-//! those of `refusals`, `gate` and `leaving` are in `tests/server`, over real sockets.
+//! those of `refusals`, `gate` and `unaccepted` are in `tests/server`, over real sockets.
 //!
 //! | RFC 6455 | What it asks | Where | Test |
 //! |---|---|---|---|
@@ -45,7 +45,7 @@
 //! | §4.2.2 4, §10.2 | an unwanted `Origin`: SHOULD answer 403 | [`AllowOrigin`](crate::AllowOrigin) | `refusals::each_row_of_the_table` |
 //! | §4.2.2 4 | no `Origin`: MUST NOT be taken for a browser | [`Policy`](crate::Policy) | `decide::tests::no_origin_is_no_browser` |
 //! | §4.2.2 4, §4.4 | a version it does not know: MUST abort with such as 426, and the versions it knows | [`Rejection`] | `refusals::each_row_of_the_table` |
-//! | §4.2.2 4 | the resource is not there: SHOULD answer such as 404 | the router; the layer closes the connection | `leaving::a_second_request_is_never_served` |
+//! | §4.2.2 4 | the resource is not there: SHOULD answer such as 404 | the router; the layer closes the connection | `unaccepted::a_second_request_is_never_served` |
 //! | §4.2.2 4 | a subprotocol only of those offered, else no field | [`Subprotocols`](crate::Subprotocols) | `decide::tests::subprotocols_are_selected_by_preference` |
 //! | §4.2.2 4 | extensions only of those offered | [`PermessageDeflate`](crate::PermessageDeflate), off by default | `decide::tests::no_extension_is_answered_by_default` |
 //! | §4.2.2 5 | status 101, `Upgrade`, `Connection`, `Sec-WebSocket-Accept` | [`ServerHandshake`] | `decide::tests::the_answer_is_the_one_of_the_rfc` |

@@ -17,7 +17,7 @@ use ws_handshake::{
 
 use crate::{
     common::{Report, SOON, echo, events},
-    over::Over,
+    http_version::Over,
 };
 
 /// Waits until as many connections are open.

@@ -21,7 +21,7 @@ use ws_handshake::{
 
 use crate::{
     common::{Events, Report, events},
-    over::Over,
+    http_version::Over,
 };
 
 #[derive(Clone)]

@@ -29,7 +29,7 @@ use ws_handshake::{AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLaye
 
 use crate::{
     common::{echo, echo_by_callback, events, saying_how_it_ends},
-    over::Over,
+    http_version::Over,
 };
 
 async fn echoes(stream: &mut WsStream) {

@@ -5,5 +5,5 @@
 mod common;
 mod connections;
 mod extract;
+mod http_version;
 mod layers;
-mod over;

@@ -4,9 +4,9 @@ use axum::{Router, extract::ws::WebSocketUpgrade, routing::any};
 use ws_handshake::{AllowOrigin, WsHandshakeLayer, WsUpgrade};
 
 use crate::{
-    leaving::Lax,
     logs,
     support::{Handshake, Over, echo, serve},
+    unaccepted::Lax,
 };
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! The layer and its extractors over real sockets.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
-mod clients;
-mod compose;
 mod connections;
 mod examples;
 #[cfg(not(feature = "http2"))]
@@ -12,13 +10,15 @@ mod framing;
 mod gate;
 #[cfg(feature = "http2")]
 mod http2;
-mod leaving;
 mod lifecycle;
 mod logs;
 #[cfg(feature = "metrics")]
-mod metered;
+mod metrics;
+mod nesting;
 mod proxied;
 mod refusals;
 mod secrets;
 mod stream;
 mod support;
+mod tungstenite;
+mod unaccepted;

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::{
-    leaving::{SECOND, app, refused},
     support::{Client, Handshake, Over, events, serve_on},
+    unaccepted::{SECOND, app, refused},
 };
 
 /// More than a proxy takes to pass a request on.
