@@ -40,8 +40,8 @@
 //! | §4.2.1 | a request that does not match MUST be stopped with an error such as 400 | [`Rejection`] | `refusals::each_row_of_the_table` |
 //! | §4.2.1 | unknown header fields are ignored | [`ClientHandshake`] | `client::tests::unknown_fields_are_ignored` |
 //! | §4.2.2 1 | TLS comes first, on a port that speaks it | outside: the server's listener | |
-//! | §4.2.2 2 | further authentication: 401, redirects | `WsUpgrade`: a handler answers as it likes | `gate::a_handler_may_refuse_by_any_answer` |
-//! | §4.2.2 3 | the redirect status codes | as above | `gate::a_handler_may_refuse_by_any_answer` |
+//! | §4.2.2 2 | further authentication: 401, redirects | `WsUpgrade`: a handler answers as it likes | `unaccepted::a_handler_may_refuse_by_any_answer` |
+//! | §4.2.2 3 | the redirect status codes | as above | `unaccepted::a_handler_may_refuse_by_any_answer` |
 //! | §4.2.2 4, §10.2 | an unwanted `Origin`: SHOULD answer 403 | [`AllowOrigin`](crate::AllowOrigin) | `refusals::each_row_of_the_table` |
 //! | §4.2.2 4 | no `Origin`: MUST NOT be taken for a browser | [`Policy`](crate::Policy) | `decide::tests::no_origin_is_no_browser` |
 //! | §4.2.2 4, §4.4 | a version it does not know: MUST abort with such as 426, and the versions it knows | [`Rejection`] | `refusals::each_row_of_the_table` |
@@ -68,18 +68,18 @@
 //! | §5 | `Origin`, `Sec-WebSocket-Version`, `-Protocol` and `-Extensions` are used as in RFC 6455 | [`Policy`](crate::Policy) | `refusals::each_row_of_the_table` |
 //! | §5 | the stream is the connection; its end and its reset are the connection's | `WsStream` | `http2::resets_and_ends_reach_the_handler` |
 //!
-//! And what RFC 6455 asks of a client, where the feature `client` is on. Tests of `answers` are in `tests/client`.
+//! And what RFC 6455 asks of a client, where the feature `client` is on. Tests of `request` and `answers` are in `tests/client`.
 //!
 //! | RFC 6455 | What it asks | Where | Test |
 //! |---|---|---|---|
-//! | §4.1 | the request: `GET`, `Host`, `Upgrade`, `Connection`, version 13, offers, all else as HTTP allows | `WsRequest` | `answers::the_request_is_that_of_the_rfc` |
-//! | §4.1 7 | a key that is random in each handshake | `WsRequest` | `answers::keys_differ_from_handshake_to_handshake` |
-//! | §4.1 10 | subprotocols that are tokens, and unique | `WsRequest` | `answers::mistakes_in_the_request_say_how_to_write_it_right` |
+//! | §4.1 | the request: `GET`, `Host`, `Upgrade`, `Connection`, version 13, offers, all else as HTTP allows | `WsRequest` | `request::the_request_is_that_of_the_rfc` |
+//! | §4.1 7 | a key that is random in each handshake | `WsRequest` | `request::keys_differ_from_handshake_to_handshake` |
+//! | §4.1 10 | subprotocols that are tokens, and unique | `WsRequest` | `request::mistakes_in_the_request_say_how_to_write_it_right` |
 //! | §4.1 1 | another status than 101 is handled as HTTP has it | `ClientError` | `answers::a_refusal_can_be_read` |
 //! | §4.1 2, 3, 4 | `Upgrade`, `Connection` and the accept value, or the connection fails | `client::answer` | `answers::every_lie_of_the_list_fails_the_connection` |
 //! | §4.1 5, 6 | no extension and no subprotocol but those offered, or the connection fails | `client::answer` | `answers::every_lie_of_the_list_fails_the_connection` |
 //!
-//! And what RFC 7692 asks of a server that agrees on permessage-deflate. Tests of `framing` are in `tests/server`.
+//! And what RFC 7692 asks of a server that agrees on permessage-deflate. The test of §7.2 is in `tests/server`.
 //!
 //! | RFC 7692 | What it asks | Where | Test |
 //! |---|---|---|---|
@@ -88,7 +88,7 @@
 //! | §7.1.1 | a takeover that the client declines is answered | [`PermessageDeflate`](crate::PermessageDeflate) | `permessage_deflate::tests::offers_are_answered_within_their_terms` |
 //! | §7.1.2 | windows of the same size or smaller, the client's only where it offers to be told | [`PermessageDeflate`](crate::PermessageDeflate) | `permessage_deflate::tests::offers_are_answered_within_their_terms` |
 //! | §7.1 | an answer that a client gets goes no further than an offer | `extension::agreed` | `extension::tests::answers_stay_within_the_offers` |
-//! | §7.2 | compression itself | the framing library | `framing::what_is_agreed_on_is_inflated` |
+//! | §7.2 | compression itself | the framing library | `permessage_deflate::what_is_agreed_on_is_inflated` |
 
 pub(crate) mod authority;
 pub(crate) mod client;

@@ -3,5 +3,8 @@
 
 mod answers;
 mod framing;
+mod http2;
 mod layer;
+mod request;
 mod support;
+mod test_server;

@@ -1,11 +1,16 @@
-//! Servers for the client to talk to.
+//! Servers for the client to talk to, and what is said to them.
 
 use std::time::Duration;
 
+use axum::{Router, routing::any};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use ws_handshake::{ClientError, WsRequest, WsStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    net::TcpListener,
+    time::timeout,
+};
+use ws_handshake::{ClientError, PermessageDeflate, Subprotocols, WsHandshakeLayer, WsRequest, WsStream};
 
 /// Longer than anything here takes.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -61,4 +66,39 @@ pub(crate) fn accepting(head: &str, fields: &str) -> Vec<u8> {
         accept(head)
     )
     .into_bytes()
+}
+
+async fn echo(stream: WsStream) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+    let _ = write.shutdown().await;
+}
+
+/// An application behind the layer.
+pub(crate) fn app() -> Router {
+    let layer = WsHandshakeLayer::new()
+        .subprotocols(Subprotocols::new(["v1.chat"]).unwrap())
+        .permessage_deflate(PermessageDeflate::new());
+    Router::new().route("/chat", any(echo)).layer(layer)
+}
+
+pub(crate) async fn converse(mut stream: WsStream) {
+    for said in [&b"hello"[..], &vec![b'x'; 100_000]] {
+        let (mut read, mut write) = tokio::io::split(stream);
+        let mut echoed = vec![0; said.len()];
+        let (written, read_back) = tokio::join!(write.write_all(said), read.read_exact(&mut echoed));
+        written.unwrap();
+        read_back.unwrap();
+        assert!(echoed == said);
+        stream = read.unsplit(write);
+    }
+    stream.shutdown().await.unwrap();
+    assert_eq!(timeout(SOON, stream.read(&mut [0])).await.unwrap().unwrap(), 0);
+}
+
+pub(crate) async fn serve(app: Router) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
 }

@@ -44,6 +44,11 @@ pub(crate) async fn echo_by_callback(ws: WsUpgrade) -> axum::response::Response 
     ws.on_upgrade(echo)
 }
 
+/// Both forms, each sending back what it reads.
+pub(crate) fn both_forms() -> Router {
+    Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback))
+}
+
 /// Both forms, each saying how its handshake ended.
 pub(crate) fn saying_how_it_ends() -> Router<Report> {
     let straight =

@@ -30,3 +30,8 @@ impl Over {
         if self == Self::Http1 { http1 } else { http2 }
     }
 }
+
+/// Each form of handler, over each version of HTTP.
+pub(crate) fn forms() -> impl Iterator<Item = (Over, &'static str)> {
+    Over::ALL.into_iter().flat_map(|over| ["/straight", "/callback"].map(|path| (over, path)))
+}

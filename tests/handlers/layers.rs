@@ -1,4 +1,4 @@
-//! Layers around it, inside it, and several of it.
+//! Other layers outside and inside, and routers that are nested and merged.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use axum::{
     Router,
     extract::Request,
     middleware::{Next, from_fn},
-    response::{IntoResponse, Response},
     routing::any,
 };
 use http::{HeaderName, HeaderValue};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncReadExt,
     time::{Instant, sleep},
 };
 use tower::ServiceBuilder;
@@ -25,28 +24,13 @@ use tower_http::{
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
-use ws_handshake::{AllowOrigin, ReportedRejection, Subprotocols, WsHandshakeLayer, WsStream, testing::TestServer};
+use ws_handshake::{WsHandshakeLayer, testing::TestServer};
 
 use crate::{
-    common::{echo, echo_by_callback, events, saying_how_it_ends},
-    http_version::Over,
+    common::{both_forms, echo, echo_by_callback},
+    http_version::{Over, forms},
+    support::echoes,
 };
-
-async fn echoes(stream: &mut WsStream) {
-    stream.write_all(b"hello").await.unwrap();
-    let mut echo = [0; 5];
-    stream.read_exact(&mut echo).await.unwrap();
-    assert_eq!(&echo, b"hello");
-}
-
-/// Each form of handler, over each version of HTTP.
-fn forms() -> impl Iterator<Item = (Over, &'static str)> {
-    Over::ALL.into_iter().flat_map(|over| ["/straight", "/callback"].map(|path| (over, path)))
-}
-
-fn both() -> Router {
-    Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback))
-}
 
 #[tokio::test(start_paused = true)]
 async fn outer_layers_pass_the_acceptance_untouched() {
@@ -58,7 +42,7 @@ async fn outer_layers_pass_the_acceptance_untouched() {
         .layer(CsrfLayer::new())
         .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(2)))
         .layer(CompressionLayer::new());
-    let server = TestServer::new(both().layer(WsHandshakeLayer::new()).layer(outer));
+    let server = TestServer::new(both_forms().layer(WsHandshakeLayer::new()).layer(outer));
     for (over, path) in forms() {
         let asked = over.ask(&server, path).origin("https://example.com").header("accept-encoding", "gzip");
         let (mut stream, head) = asked.connect().await.unwrap();
@@ -80,7 +64,7 @@ async fn inner_layers_live_as_long_as_a_straight_handler_and_do_not_reach_its_an
     };
     let timeout = || TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(2));
     let through = from_fn(async |request: Request, next: Next| next.run(request).await);
-    let app = both().layer(field()).layer(timeout()).layer(through).layer(WsHandshakeLayer::new());
+    let app = both_forms().layer(field()).layer(timeout()).layer(through).layer(WsHandshakeLayer::new());
     let server = TestServer::new(app);
     for over in Over::ALL {
         let start = Instant::now();
@@ -97,95 +81,8 @@ async fn inner_layers_live_as_long_as_a_straight_handler_and_do_not_reach_its_an
 }
 
 #[tokio::test]
-async fn a_layer_on_the_route_under_one_on_the_router() {
-    let outer = WsHandshakeLayer::new()
-        .allow_origin(AllowOrigin::list(["https://example.com", "https://outer.com"]).unwrap())
-        .subprotocols(Subprotocols::new(["outer", "both"]).unwrap());
-    let inner = WsHandshakeLayer::new()
-        .allow_origin(AllowOrigin::list(["https://example.com", "https://inner.com"]).unwrap())
-        .subprotocols(Subprotocols::new(["inner", "both"]).unwrap());
-    let server = TestServer::new(both().layer(inner).layer(outer));
-    for (over, path) in forms() {
-        let ask = |origin| over.ask(&server, path).origin(origin);
-        let (mut stream, _) = ask("https://example.com").connect().await.unwrap();
-        echoes(&mut stream).await;
-        for (names, selected) in
-            [(["outer", "inner"], Some("inner")), (["outer", "other"], None), (["outer", "both"], Some("both"))]
-        {
-            let (stream, _) = ask("https://example.com").subprotocols(names).connect().await.unwrap();
-            assert_eq!(stream.subprotocol(), selected, "{path}: {names:?}");
-        }
-        for origin in ["https://outer.com", "https://inner.com", "https://evil.com"] {
-            let refusal = ask(origin).connect().await.unwrap_err();
-            assert_eq!(
-                (refusal.status().as_u16(), refusal.headers().get("connection").is_some()),
-                (403, over == Over::Http1),
-                "{path}: {origin}"
-            );
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_that_comes_in_after_its_answer_is_told_so() {
-    // A detached request: its client is answered, or gone, before the inner layer has seen it.
-    for answered in [true, false] {
-        let (report, mut events) = events();
-        let arrived = report.clone();
-        let detach = from_fn(move |request: Request, next: Next| {
-            let report = arrived.clone();
-            async move {
-                report.say("arrived");
-                let detached = tokio::spawn(async move {
-                    sleep(Duration::from_secs(2)).await;
-                    next.run(request).await
-                });
-                if answered { http::StatusCode::UNAUTHORIZED.into_response() } else { detached.await.unwrap() }
-            }
-        });
-        let app = saying_how_it_ends()
-            .layer(WsHandshakeLayer::new())
-            .layer(detach)
-            .layer(WsHandshakeLayer::new())
-            .with_state(report);
-        let server = TestServer::new(app);
-        for (over, path) in forms() {
-            let asking = tokio::spawn(over.ask(&server, path).try_connect());
-            assert_eq!(events.next().await, "arrived");
-            let error = if answered { "Some(NotAnswered)" } else { "Some(ClientGone)" };
-            if !answered {
-                asking.abort();
-            }
-            assert_eq!(events.next().await, error, "{path}, answered: {answered}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn three_layers_deep_and_reports_are_kept() {
-    let app = both()
-        .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()))
-        .layer(WsHandshakeLayer::new().report_only())
-        .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()));
-    let app = app.layer(axum::middleware::map_response(async |mut response: Response| {
-        if response.extensions().get::<ReportedRejection>().is_some() {
-            response.headers_mut().insert("x-reported", HeaderValue::from_static("yes"));
-        }
-        response
-    }));
-    let server = TestServer::new(app);
-    for (over, path) in forms() {
-        for (origin, reported) in [("https://example.com", false), ("https://evil.com", true)] {
-            let (mut stream, head) = over.ask(&server, path).origin(origin).connect().await.unwrap();
-            assert_eq!(head.headers().contains_key("x-reported"), reported, "{path}");
-            echoes(&mut stream).await;
-        }
-    }
-}
-
-#[tokio::test]
 async fn routers_nested_merged_and_with_fallbacks() {
-    let api = Router::new().nest("/v1", both()).fallback(async || (http::StatusCode::NOT_FOUND, "no such api"));
+    let api = Router::new().nest("/v1", both_forms()).fallback(async || (http::StatusCode::NOT_FOUND, "no such api"));
     let app = Router::new()
         .nest("/api", api)
         .merge(Router::new().route("/merged", any(echo)))

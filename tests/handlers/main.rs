@@ -3,7 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod connections;
+mod drain;
 mod extract;
 mod http_version;
 mod layers;
+mod limits;
+mod negotiation;
+mod nesting;
+mod support;

@@ -4,14 +4,13 @@ use axum::{Router, extract::ws::WebSocketUpgrade, routing::any};
 use ws_handshake::{AllowOrigin, WsHandshakeLayer, WsUpgrade};
 
 use crate::{
-    logs,
-    support::{Handshake, Over, echo, serve},
-    unaccepted::Lax,
+    foreign_extractors::Lax,
+    support::{Handshake, Over, echo, log, serve},
 };
 
 #[tokio::test]
 async fn extended_connect_is_refused_and_the_log_names_the_feature() {
-    logs::trace();
+    log::trace();
     let bare = Router::new()
         .route("/axum", any(async |ws: WebSocketUpgrade| ws.on_upgrade(async |_| ())))
         .route("/lax", any(async |_: Lax| ()))
@@ -32,7 +31,7 @@ async fn extended_connect_is_refused_and_the_log_names_the_feature() {
             }
         }
     }
-    let text = logs::logged();
+    let text = log::logged();
     assert!(text.contains("turn on the feature `http2` of ws-handshake"), "{text}");
 
     // Without a layer nobody has decided it, whatever it asks for.

@@ -1,25 +1,20 @@
 //! Each framing library on the stream, over each version of HTTP.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{Router, extract::State, response::Response, routing::any};
+use axum::{Router, response::Response, routing::any};
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use tokio::time::timeout;
 use tokio_websockets::{Config, Limits};
-use ws_handshake::{
-    Connections, DeflateAgreed, PermessageDeflate, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade,
-};
+use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 use yawc::{Options, frame::OpCode as YawcOpCode};
 
-use crate::support::{Client, Handshake, Over, Report, SOON, events, serve};
+use crate::support::{Client, Handshake, Over, SOON, serve};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-async fn tungstenite(stream: WsStream) -> Result<()> {
+pub(crate) async fn tungstenite(stream: WsStream) -> Result<()> {
     let mut socket = stream.into_tungstenite(None).await?;
     while let Some(message) = socket.try_next().await? {
         if message.is_text() || message.is_binary() {
@@ -51,12 +46,12 @@ async fn tokio_websockets(stream: WsStream) -> Result<()> {
     Ok(())
 }
 
-async fn yawc(stream: WsStream) -> Result<()> {
+pub(crate) async fn yawc(stream: WsStream) -> Result<()> {
     // A message of 1 MiB is above its default.
     echo_yawc(stream, Options::default().with_utf8().with_limits(4 << 20, 8 << 20)).await
 }
 
-async fn echo_yawc(stream: WsStream, options: Options) -> Result<()> {
+pub(crate) async fn echo_yawc(stream: WsStream, options: Options) -> Result<()> {
     let mut socket = stream.into_yawc(options)?;
     while let Some(frame) = socket.next().await {
         if matches!(frame.opcode(), YawcOpCode::Text | YawcOpCode::Binary) {
@@ -66,7 +61,7 @@ async fn echo_yawc(stream: WsStream, options: Options) -> Result<()> {
     Ok(())
 }
 
-fn app() -> Router {
+pub(crate) fn app() -> Router {
     Router::new()
         .route("/tungstenite", any(async |stream| drop(tungstenite(stream).await)))
         .route("/fastwebsockets", any(async |stream| drop(fastwebsockets(stream).await)))
@@ -80,18 +75,20 @@ async fn callback(ws: WsUpgrade) -> Response {
 }
 
 const PATHS: [&str; 5] = ["/tungstenite", "/fastwebsockets", "/tokio-websockets", "/yawc", "/callback"];
-
 const CONTINUATION: u8 = 0x0;
-const TEXT: u8 = 0x1;
-const BINARY: u8 = 0x2;
+
+pub(crate) const TEXT: u8 = 0x1;
+
+pub(crate) const BINARY: u8 = 0x2;
+
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xa;
-const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
+
+pub(crate) const FIN: u8 = 0x80;
 
 /// A frame of the client's, masked with zeros (RFC 6455 §5.2).
-fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![head];
     match u16::try_from(payload.len()) {
         Ok(length @ 0..=125) => frame.push(0x80 | length.to_be_bytes()[1]),
@@ -110,7 +107,7 @@ fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The next frame of the server's: its first byte, and the payload.
-async fn next(client: &mut Client) -> (u8, Vec<u8>) {
+pub(crate) async fn next(client: &mut Client) -> (u8, Vec<u8>) {
     let head = client.exactly(2).await;
     let length = match head[1] {
         126 => client.exactly(2).await.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
@@ -121,7 +118,7 @@ async fn next(client: &mut Client) -> (u8, Vec<u8>) {
 }
 
 /// The next message: its opcode, and the payload of all its frames. Other frames may come between.
-async fn message(client: &mut Client) -> (u8, Vec<u8>) {
+pub(crate) async fn message(client: &mut Client) -> (u8, Vec<u8>) {
     let (mut head, mut message) = next(client).await;
     let opcode = head & 0xf;
     while head & FIN == 0 {
@@ -156,111 +153,6 @@ async fn messages_pings_and_closes_go_through_each() {
         client.send(&frame(FIN | CLOSE, b"\x03\xe8")).await;
         assert_eq!(next(&mut client).await, (FIN | CLOSE, b"\x03\xe8".to_vec()), "{over:?} {path}");
         assert_eq!(client.rest().await, b"", "{over:?} {path}");
-    }
-}
-
-/// The offer of a browser.
-fn offer(path: &str) -> Handshake {
-    Handshake::valid().to(path).add("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")
-}
-
-#[tokio::test]
-async fn what_is_agreed_on_is_inflated() {
-    let deflate = PermessageDeflate::new().server_max_window_bits(10).unwrap().client_no_context_takeover(true);
-    let compresses = async |stream| drop(echo_yawc(stream, Options::default().with_balanced_compression()).await);
-    let app = app().route("/compresses", any(compresses));
-    let address = serve(app.layer(WsHandshakeLayer::new().permessage_deflate(deflate))).await;
-    for over in Over::ALL {
-        // By default what the client compresses is inflated, and what is sent is not compressed: yawc would cut a message
-        // with these bytes at this place.
-        let (mut client, _) = over.handshake(address, &offer("/yawc")).await;
-        client.send(&frame(FIN | RSV1 | TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await;
-        assert_eq!(next(&mut client).await, (FIN | TEXT, b"Hello".to_vec()));
-        let noise = |n: u32| RandomState::new().hash_one(n).to_ne_bytes();
-        let mut planted: Vec<u8> = (0..1250).flat_map(noise).collect();
-        planted[2039..2043].copy_from_slice(b"\0\0\xff\xff");
-        client.send(&frame(FIN | BINARY, &planted)).await;
-        assert!(next(&mut client).await == (FIN | BINARY, planted), "{over:?}");
-
-        let (mut client, head) = over.handshake(address, &offer("/compresses")).await;
-        head.accepts(*over, "an offer");
-        let agreed = "permessage-deflate; client_no_context_takeover; server_max_window_bits=10";
-        assert_eq!(head.get("sec-websocket-extensions"), Some(agreed));
-        // RFC 7692 §7.2.3.1: "Hello", compressed.
-        client.send(&frame(FIN | RSV1 | TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await;
-        client.send(&frame(FIN | TEXT, &[b'x'; 4000])).await;
-        let (opcode, hello) = next(&mut client).await;
-        assert_eq!(opcode & !RSV1, FIN | TEXT);
-        assert!(hello == b"Hello" || opcode & RSV1 != 0, "{over:?}: {hello:?}");
-        let (opcode, deflated) = next(&mut client).await;
-        assert_eq!(opcode, FIN | RSV1 | TEXT);
-        assert!(deflated.len() < 100, "{over:?}: {} bytes", deflated.len());
-
-        // Nothing is still something to be sent.
-        for _ in 0..2 {
-            client.send(&frame(FIN | TEXT, b"")).await;
-            assert_eq!(next(&mut client).await, (FIN | TEXT, Vec::new()));
-        }
-
-        // Without an offer there is no agreement.
-        let (mut client, head) = over.handshake(address, &Handshake::valid().to("/yawc")).await;
-        assert_eq!(head.get("sec-websocket-extensions"), None);
-        client.send(&frame(FIN | TEXT, &[b'x'; 4000])).await;
-        assert_eq!(next(&mut client).await, (FIN | TEXT, vec![b'x'; 4000]));
-    }
-}
-
-#[tokio::test]
-async fn a_library_that_cannot_inflate_gives_the_stream_back() {
-    async fn refused(State(report): State<Report>, mut stream: WsStream) {
-        for _ in 0..2 {
-            stream = stream.into_tungstenite(None).await.map(drop).map_err(DeflateAgreed::into_stream).unwrap_err();
-            stream = stream.into_fastwebsockets().map(drop).map_err(DeflateAgreed::into_stream).unwrap_err();
-            let error = stream.into_tokio_websockets(Config::default(), Limits::default()).map(drop).unwrap_err();
-            report.say(&error);
-            stream = error.into_stream();
-        }
-        report.say(format!("{:?}", stream.deflate()));
-        drop(yawc(stream).await);
-    }
-    let (report, mut events) = events();
-    let app = Router::new().route("/ws", any(refused)).with_state(report);
-    let address = serve(app.layer(WsHandshakeLayer::new().permessage_deflate(PermessageDeflate::new()))).await;
-    for over in Over::ALL {
-        let (mut client, _) = over.handshake(address, &offer("/ws")).await;
-        for _ in 0..2 {
-            assert!(events.next().await.contains("agreed on permessage-deflate"));
-        }
-        assert!(events.next().await.starts_with("Some(DeflateParams"));
-        // It is whole: yawc frames it, and inflates (RFC 7692 §7.2.3.1: "Hello").
-        client.send(&frame(FIN | RSV1 | TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await;
-        assert_eq!(message(&mut client).await.0, TEXT);
-    }
-}
-
-#[tokio::test]
-async fn a_handler_withdraws_the_extension() {
-    async fn declines(State(report): State<Report>, mut ws: WsUpgrade) -> std::result::Result<(), UpgradeError> {
-        report.say(ws.deflate().is_some());
-        ws.decline_deflate();
-        report.say(ws.deflate().is_some());
-        let stream = ws.accept().await?;
-        report.say(stream.deflate().is_some());
-        drop(tungstenite(stream).await);
-        Ok(())
-    }
-    let (report, mut events) = events();
-    let app = Router::new().route("/ws", any(declines)).with_state(report);
-    let address = serve(app.layer(WsHandshakeLayer::new().permessage_deflate(PermessageDeflate::new()))).await;
-    for over in Over::ALL {
-        let (mut client, head) = over.handshake(address, &offer("/ws")).await;
-        head.accepts(*over, "without the extension");
-        assert_eq!(head.get("sec-websocket-extensions"), None);
-        for expected in ["true", "false", "false"] {
-            assert_eq!(events.next().await, expected);
-        }
-        client.send(&frame(FIN | TEXT, b"plain")).await;
-        assert_eq!(message(&mut client).await, (TEXT, b"plain".to_vec()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! No stream reaches a handler unless the layer itself has passed the answer on that accepts it.
 
-use std::{pin::pin, task::Poll, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -12,9 +12,9 @@ use axum::{
 };
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
+use ws_handshake::{WsHandshakeLayer, WsUpgrade};
 
-use crate::support::{Events, Handshake, Over, Report, echo, echo_by_callback, events, serve};
+use crate::support::{Events, Handshake, Over, Report, events, serve};
 
 /// Says whether a stream was handed over, and what was read from it.
 fn upgrade(ws: WsUpgrade, report: Report) -> Response {
@@ -26,14 +26,7 @@ fn upgrade(ws: WsUpgrade, report: Report) -> Response {
     })
 }
 
-async fn accept(ws: WsUpgrade, report: Report) {
-    match ws.accept().await {
-        Ok(_stream) => report.say("stream"),
-        Err(error) => report.say(format!("{error:?}")),
-    }
-}
-
-async fn app<H, T>(handler: H) -> (std::net::SocketAddr, Events)
+pub(crate) async fn app<H, T>(handler: H) -> (std::net::SocketAddr, Events)
 where
     H: axum::handler::Handler<T, Report>,
     T: 'static,
@@ -129,124 +122,6 @@ async fn no_stream_without_an_answer() {
     }
 }
 
-#[tokio::test]
-async fn an_acceptance_in_another_task_beside_a_page_fails() {
-    async fn beside(State(report): State<Report>, ws: WsUpgrade) -> &'static str {
-        tokio::spawn(accept(ws, report));
-        "page"
-    }
-    let (address, mut events) = app(beside).await;
-    for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
-        assert_eq!((head.status, head.get("connection")), (over.pick(200, 406), over.closing()));
-        assert_eq!(events.next().await, "NotAnswered");
-    }
-}
-
-#[tokio::test]
-async fn an_acceptance_in_another_task_is_answered_while_the_handler_works() {
-    async fn works(State(report): State<Report>, ws: WsUpgrade) {
-        let task = tokio::spawn(accept(ws, report.clone()));
-        task.await.unwrap();
-        report.say("handler goes on");
-    }
-    let (address, mut events) = app(works).await;
-    for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
-        head.accepts(*over, "from another task");
-        assert_eq!((events.next().await.as_str(), events.next().await.as_str()), ("stream", "handler goes on"));
-    }
-}
-
-/// One task polls the layer first and the acceptance then.
-#[tokio::test]
-async fn an_acceptance_beside_the_layer_is_answered_at_once() {
-    use std::sync::{Arc, Mutex};
-    type Sender = Arc<Mutex<Option<tokio::sync::oneshot::Sender<WsUpgrade>>>>;
-    let beside = from_fn(async |mut request: Request, next: Next| {
-        let (sender, receiver) = tokio::sync::oneshot::channel::<WsUpgrade>();
-        request.extensions_mut().insert::<Sender>(Arc::new(Mutex::new(Some(sender))));
-        let mut accepting = Box::pin(async move { receiver.await.unwrap().accept().await.is_ok() });
-        let response = tokio::select! {
-            biased;
-            response = next.run(request) => response,
-            _ = &mut accepting => panic!("a stream before its answer"),
-        };
-        tokio::spawn(accepting);
-        response
-    });
-    let handler = async |mut request: Request| {
-        let sender = request.extensions_mut().remove::<Sender>().unwrap();
-        let ws = WsUpgrade::from_request(&mut request).unwrap();
-        let _ = sender.lock().unwrap().take().unwrap().send(ws);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        StatusCode::NO_CONTENT
-    };
-    let app = Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new()).layer(beside);
-    let address = serve(app).await;
-    for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
-        head.accepts(*over, "beside the layer");
-    }
-}
-
-#[tokio::test]
-async fn an_answer_stands_against_an_acceptance_in_the_same_poll() {
-    async fn both(State(report): State<Report>, ws: WsUpgrade) -> &'static str {
-        let mut accepting = Box::pin(accept(ws, report));
-        let polled = std::future::poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
-        assert!(polled.is_pending());
-        tokio::spawn(accepting);
-        "page"
-    }
-    let (address, mut events) = app(both).await;
-    for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
-        assert_eq!(head.status, over.pick(200, 406));
-        assert_eq!(events.next().await, "NotAnswered");
-    }
-}
-
-#[tokio::test]
-async fn an_acceptance_that_is_dropped_is_withdrawn() {
-    async fn withdraws(ws: WsUpgrade) -> StatusCode {
-        {
-            let mut accepting = pin!(ws.accept());
-            let polled = std::future::poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx).is_pending())).await;
-            assert!(polled);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        StatusCode::REQUEST_TIMEOUT
-    }
-    let address = serve(Router::new().route("/ws", any(withdraws)).layer(WsHandshakeLayer::new())).await;
-    for over in Over::ALL {
-        let (_client, head) = over.handshake(address, &Handshake::valid()).await;
-        assert_eq!((head.status, head.get("connection")), (408, over.closing()));
-    }
-}
-
-#[tokio::test]
-async fn a_handler_may_refuse_by_any_answer() {
-    let handler = async |ws: WsUpgrade, request: Request| -> Result<Response, StatusCode> {
-        match request.uri().query() {
-            Some("login") => Ok((StatusCode::FOUND, [("location", "/login")]).into_response()),
-            Some("auth") => Ok((StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic")]).into_response()),
-            Some("error") => Err(StatusCode::SERVICE_UNAVAILABLE),
-            _ => Ok(ws.on_upgrade(echo)),
-        }
-    };
-    let address = serve(Router::new().route("/ws", any(handler)).layer(WsHandshakeLayer::new())).await;
-    for over in Over::ALL {
-        for (query, status) in [("login", 302), ("auth", 401), ("error", 503)] {
-            let (_, head) = over.handshake(address, &Handshake::valid().to(&format!("/ws?{query}"))).await;
-            assert_eq!((head.status, head.get("connection")), (status, over.closing()), "{over:?} {query}");
-            assert!(head.get("sec-websocket-accept").is_none(), "{query}");
-        }
-        let (_, head) = over.handshake(address, &Handshake::valid()).await;
-        head.accepts(*over, "accepted");
-    }
-}
-
 /// What an outer layer does to the answer cannot be seen from here, as the layer's documentation says.
 #[tokio::test]
 async fn an_outer_layer_that_replaces_the_answer() {
@@ -309,61 +184,4 @@ async fn a_server_that_hands_nothing_over_is_an_error() {
     });
     client.write_all(&Handshake::valid().bytes()).await.unwrap();
     assert_eq!(events.next().await, "Unsupported");
-}
-
-#[tokio::test]
-async fn a_client_that_vanishes_before_the_answer_is_an_error() {
-    struct Dropped(Option<tokio::sync::oneshot::Sender<()>>);
-    impl Drop for Dropped {
-        fn drop(&mut self) {
-            let _ = self.0.take().map(|gone| gone.send(()));
-        }
-    }
-    async fn slow(State(report): State<Report>, ws: WsUpgrade) {
-        let (gone, client_gone) = tokio::sync::oneshot::channel();
-        let _dropped = Dropped(Some(gone));
-        report.say("handler runs");
-        tokio::spawn(async move {
-            client_gone.await.unwrap();
-            accept(ws, report).await;
-        });
-        std::future::pending::<()>().await;
-    }
-    let (address, mut events) = app(slow).await;
-    for over in Over::ALL {
-        let client = over.ask(address, &Handshake::valid(), b"").await;
-        assert_eq!(events.next().await, "handler runs");
-        drop(client);
-        assert_eq!(events.next().await, "ClientGone");
-    }
-}
-
-#[tokio::test]
-async fn both_forms_echo() {
-    let app = Router::new().route("/straight", any(echo)).route("/callback", any(echo_by_callback));
-    let address = serve(app.layer(WsHandshakeLayer::new())).await;
-    for over in Over::ALL {
-        for path in ["/straight", "/callback"] {
-            let (mut client, head) = over.handshake(address, &Handshake::valid().to(path)).await;
-            head.accepts(*over, path);
-            client.send(b"hello").await;
-            assert_eq!(client.exactly(5).await, b"hello", "{over:?} {path}");
-        }
-    }
-}
-
-/// A `WsStream` argument is all that it takes.
-#[tokio::test]
-async fn the_rest_of_a_handler_is_dropped_with_its_answer() {
-    async fn returns(State(report): State<Report>, _stream: WsStream) -> impl IntoResponse {
-        report.say("returns");
-        (StatusCode::IM_A_TEAPOT, "nobody reads this")
-    }
-    let (address, mut events) = app(returns).await;
-    for over in Over::ALL {
-        let (mut client, head) = over.handshake(address, &Handshake::valid()).await;
-        head.accepts(*over, "what the handler returns is dropped");
-        assert_eq!(events.next().await, "returns");
-        assert_eq!(client.rest().await, b"");
-    }
 }

@@ -1,17 +1,17 @@
-//! The table of refusals, row by row.
+//! What the layer refuses: status, headers and body of each refusal, over both versions of HTTP.
 
 use std::time::Duration;
 
 use axum::{Router, response::IntoResponse, routing::any};
 use http::StatusCode;
 use ws_handshake::{
-    AllowHost, AllowOrigin, Rejection, RejectionKind as K, ReportedRejection, Subprotocols, WsHandshakeLayer, WsUpgrade,
+    AllowHost, AllowOrigin, Rejection, RejectionKind as K, ReportedRejection, Subprotocols, WsHandshakeLayer,
 };
 
-use crate::support::{Client, Handshake, Over, echo, serve};
+use crate::support::{Handshake, Over, echo, serve};
 
 /// An application that also says, in a field, which [`Rejection`] the layer left in its response.
-fn app(layer: WsHandshakeLayer) -> Router {
+pub(crate) fn app(layer: WsHandshakeLayer) -> Router {
     // A plain CONNECT has no path.
     let app = Router::new().route("/ws", any(echo)).fallback(any(echo)).layer(layer);
     app.layer(axum::middleware::map_response(async |mut response: axum::response::Response| {
@@ -94,7 +94,7 @@ fn rows(over: Over) -> Vec<Row> {
     [rows_over_both(), over.pick(rows_over_http1(), rows_over_http2())].concat()
 }
 
-fn strict() -> WsHandshakeLayer {
+pub(crate) fn strict() -> WsHandshakeLayer {
     WsHandshakeLayer::new()
         .allow_hosts(AllowHost::list(["example.com"]).unwrap())
         .subprotocols(Subprotocols::new(["chat"]).unwrap().required())
@@ -175,75 +175,6 @@ async fn a_slow_predicate_ends_at_the_timeout_and_keeps_nobody_waiting() {
             assert_eq!((head.get("retry-after"), head.get("connection")), (Some("5"), over.closing()));
         }
     }
-}
-
-#[tokio::test]
-async fn extracting_from_a_plain_request_is_426() {
-    let address = serve(app(strict())).await;
-    let mut client = Client::connect(address).await;
-    // It was no handshake, so that the connection goes on.
-    for _ in 0..2 {
-        client.send(&Handshake::page("/ws").bytes()).await;
-        let head = client.head().await;
-        assert_eq!((head.status, head.get("x-kind")), (426, Some("HandshakeMissing")));
-        assert_eq!((head.get("upgrade"), head.get("connection")), (Some("websocket"), Some("upgrade")));
-        client.exactly(head.get("content-length").unwrap().parse().unwrap()).await;
-    }
-    // Over HTTP/2 there is nothing to be upgraded to.
-    let others = Handshake::valid().without("sec-websocket-version");
-    let rows = [
-        ("a page", Handshake::page("/ws")),
-        ("a plain CONNECT", others.clone().protocol(None)),
-        ("another protocol", others.protocol(Some("connect-udp"))),
-    ];
-    for (name, request) in rows {
-        let (_, head) = Over::Http2.handshake(address, &request).await;
-        assert_eq!((head.status, head.get("x-kind")), (400, Some("HandshakeMissing")), "{name}");
-        assert_eq!((head.get("upgrade"), head.get("connection")), (None, None), "{name}");
-    }
-}
-
-#[tokio::test]
-async fn extracting_without_a_layer_or_twice_is_500() {
-    async fn twice(_first: WsUpgrade, second: Result<WsUpgrade, Rejection>) -> axum::response::Response {
-        second.map(|_| ()).unwrap_err().into_response()
-    }
-    async fn optional(ws: Option<WsUpgrade>) -> StatusCode {
-        if ws.is_some() { StatusCode::IM_A_TEAPOT } else { StatusCode::NO_CONTENT }
-    }
-    let bare = Router::new().route("/ws", any(echo)).route("/optional", any(optional));
-    let address = serve(bare.merge(Router::new().route("/twice", any(twice)).layer(WsHandshakeLayer::new()))).await;
-    for over in Over::ALL {
-        for (path, named) in
-            [("/ws", "WsHandshakeLayer"), ("/optional", "WsHandshakeLayer"), ("/twice", "extracted before")]
-        {
-            let (mut client, head) =
-                over.handshake(address, &Handshake::valid().to(path).set("connection", "upgrade, close")).await;
-            assert_eq!(head.status, 500, "{path}");
-            let body = String::from_utf8(client.rest().await).unwrap();
-            assert!(body.contains(named), "{path}: {body}");
-        }
-        let (_, head) = over.handshake(address, &Handshake::page("/optional")).await;
-        assert_eq!(head.status, 204);
-    }
-}
-
-#[tokio::test]
-async fn a_request_without_a_connection_is_500() {
-    use tower::ServiceExt;
-    let request = http::Request::get("/ws")
-        .header("host", "example.com")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .body(axum::body::Body::empty())
-        .unwrap();
-    let response = app(WsHandshakeLayer::new()).oneshot(request).await.unwrap();
-    assert_eq!(
-        (response.status().as_u16(), &response.headers()["x-kind"]),
-        (500, &"UpgradeUnsupported".parse().unwrap())
-    );
 }
 
 #[tokio::test]

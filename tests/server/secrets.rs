@@ -11,7 +11,7 @@ use http::HeaderMap;
 use ws_handshake::{Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade};
 
 use crate::{
-    logs::{logged, trace},
+    support::log::{logged, trace},
     support::{Handshake, Over, Report, events, serve},
 };
 

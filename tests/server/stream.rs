@@ -15,7 +15,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixStream},
 };
 use ws_handshake::{WsHandshakeLayer, WsStream};
 
@@ -196,19 +196,4 @@ async fn taken_apart_it_keeps_what_was_read_early() {
         assert_eq!(events.next().await, "None");
         assert_eq!(events.next().await, "early");
     }
-}
-
-#[tokio::test]
-async fn a_unix_socket_serves_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ws.sock");
-    let listener = UnixListener::bind(&path).unwrap();
-    let app = Router::new().route("/ws", any(echo)).layer(WsHandshakeLayer::new());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let mut client = UnixStream::connect(&path).await.unwrap();
-    client.write_all(&[&Handshake::valid().bytes()[..], b"hello"].concat()).await.unwrap();
-    client.shutdown().await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 101 ") && answer.ends_with("\r\n\r\nhello"), "{answer}");
 }

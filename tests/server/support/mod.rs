@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod common;
 pub(crate) mod handshake;
 pub(crate) mod http2;
+pub(crate) mod log;
 
 use std::net::SocketAddr;
 
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 
 pub(crate) use self::{
     client::{Client, Over},
-    common::{Events, Report, SOON, echo, echo_by_callback, events, saying_how_it_ends},
+    common::{Events, Report, SOON, both_forms, echo, echo_by_callback, events, saying_how_it_ends},
     handshake::Handshake,
 };
 
@@ -28,6 +29,11 @@ pub(crate) async fn serve_on(address: &str, app: Router) -> SocketAddr {
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
+}
+
+/// Each form of handler, over each version of HTTP.
+pub(crate) fn forms() -> impl Iterator<Item = (Over, &'static str)> {
+    Over::ALL.iter().flat_map(|over| ["/straight", "/callback"].map(|path| (*over, path)))
 }
 
 impl Events {

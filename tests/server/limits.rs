@@ -1,4 +1,4 @@
-//! Permits that live as long as the streams, and how these come to their end together.
+//! Connection limits: a permit lives as long as its stream.
 
 use std::time::Duration;
 
@@ -11,9 +11,8 @@ use axum::{
 use http::StatusCode;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    io::AsyncReadExt,
+    net::TcpStream,
     time::{sleep, timeout},
 };
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
@@ -129,43 +128,4 @@ async fn io_that_was_taken_out_keeps_its_permit_and_hears_the_signal() {
     assert_eq!(connections.len(), 1);
     let drained = connections.drain(Duration::ZERO, SOON).await;
     assert_eq!((events.next().await.as_str(), drained.left, drained.ended), ("closing", 1, 0));
-}
-
-#[tokio::test]
-async fn a_drain_and_a_graceful_shutdown_end_together() {
-    async fn polite(mut stream: WsStream) {
-        stream.closing().await;
-        stream.write_all(b"bye").await.unwrap();
-        stream.shutdown().await.unwrap();
-        let _ = stream.read_to_end(&mut Vec::new()).await;
-    }
-    for over in Over::ALL {
-        let connections = Connections::new();
-        let app = Router::new().route("/ws", any(polite));
-        let app = app.layer(WsHandshakeLayer::new().connections(connections.clone()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(());
-        let wait = |mut stopped: watch::Receiver<()>| async move { while stopped.changed().await.is_ok() {} };
-        let serving = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone()));
-        let draining = async {
-            wait(stopped).await;
-            connections.drain(Duration::from_millis(100), SOON).await
-        };
-        let stopping = async {
-            let mut clients = Vec::new();
-            for _ in 0..3 {
-                clients.push(over.handshake(address, &Handshake::valid()).await.0);
-            }
-            drop(stop);
-            for client in &mut clients {
-                assert_eq!(client.rest().await, b"bye", "{over:?}");
-                client.finish().await;
-            }
-        };
-        let all = async { tokio::join!(serving.into_future(), draining, stopping) };
-        let (served, drained, ()) = timeout(SOON, all).await.expect("it does not end");
-        served.unwrap();
-        assert_eq!((drained.left, drained.ended), (3, 0), "{over:?}");
-    }
 }
