@@ -37,20 +37,20 @@
 //! | §4.2.1 | `Connection` with the token `Upgrade`, in any case | `grammar::lists` | `grammar::tests::lists_finds_whole_tokens` |
 //! | §4.2.1 | `Sec-WebSocket-Key`: base64 of 16 bytes | [`Key`] | `key::tests::only_canonical_base64_of_16_bytes_is_a_key` |
 //! | §4.2.1 | `Sec-WebSocket-Version` of 13 | [`ClientHandshake`] | `client::tests::each_fault_has_its_own_kind` |
-//! | §4.2.1 | a request that does not match MUST be stopped with an error such as 400 | [`Rejection`] | `refusals::each_row_of_the_table` |
+//! | §4.2.1 | a request that does not match MUST be stopped with an error such as 400 | [`Rejection`] | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §4.2.1 | unknown header fields are ignored | [`ClientHandshake`] | `client::tests::unknown_fields_are_ignored` |
 //! | §4.2.2 1 | TLS comes first, on a port that speaks it | outside: the server's listener | |
 //! | §4.2.2 2 | further authentication: 401, redirects | `WsUpgrade`: a handler answers as it likes | `unaccepted::a_handler_may_refuse_by_any_answer` |
 //! | §4.2.2 3 | the redirect status codes | as above | `unaccepted::a_handler_may_refuse_by_any_answer` |
-//! | §4.2.2 4, §10.2 | an unwanted `Origin`: SHOULD answer 403 | [`AllowOrigin`](crate::AllowOrigin) | `refusals::each_row_of_the_table` |
+//! | §4.2.2 4, §10.2 | an unwanted `Origin`: SHOULD answer 403 | [`AllowOrigin`](crate::AllowOrigin) | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §4.2.2 4 | no `Origin`: MUST NOT be taken for a browser | [`Policy`](crate::Policy) | `decide::tests::no_origin_is_no_browser` |
-//! | §4.2.2 4, §4.4 | a version it does not know: MUST abort with such as 426, and the versions it knows | [`Rejection`] | `refusals::each_row_of_the_table` |
+//! | §4.2.2 4, §4.4 | a version it does not know: MUST abort with such as 426, and the versions it knows | [`Rejection`] | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §4.2.2 4 | the resource is not there: SHOULD answer such as 404 | the router; the layer closes the connection | `unaccepted::a_second_request_is_never_served` |
 //! | §4.2.2 4 | a subprotocol only of those offered, else no field | [`Subprotocols`](crate::Subprotocols) | `decide::tests::subprotocols_are_selected_by_preference` |
 //! | §4.2.2 4 | extensions only of those offered | [`PermessageDeflate`](crate::PermessageDeflate), off by default | `decide::tests::no_extension_is_answered_by_default` |
 //! | §4.2.2 5 | status 101, `Upgrade`, `Connection`, `Sec-WebSocket-Accept` | [`ServerHandshake`] | `decide::tests::the_answer_is_the_one_of_the_rfc` |
 //! | §4.2.2 5 | `Sec-WebSocket-Accept` by SHA-1 and base64 | [`Key::accept`] | its doc example, from §1.3 |
-//! | §4.2.2 5 | once this is sent, the connection is open | `WsStream` | `gate::no_stream_without_an_answer` |
+//! | §4.2.2 5 | once this is sent, the connection is open | `WsStream` | `gate::the_stream_is_there_once_the_answer_is_sent` |
 //! | §4.4 | MAY answer several versions in the field | only 13 exists | |
 //! | §10.2 | servers not meant for any page SHOULD verify `Origin` | [`AllowOrigin::same_origin`](crate::AllowOrigin::same_origin), the default | `decide::tests::same_origin_is_the_default` |
 //! | §11.3.1, §11.3.5 | key and version MUST NOT appear twice | [`RejectionKind`] | `client::tests::each_fault_has_its_own_kind` |
@@ -62,10 +62,10 @@
 //! | §3 | the server announces that it knows extended `CONNECT` | outside: the server's settings | |
 //! | §4 | `:scheme`, `:path` and `:authority` are the target's | [`Authority`] | `client::tests::extended_connect::faults_are_400_and_name_no_connection` |
 //! | §5 | `:protocol` is `websocket` | [`ClientHandshake::from_extended_connect`] | `http2::the_protocol_is_known_in_any_case_and_a_key_is_ignored` |
-//! | §5 | no `Connection` and no `Upgrade`, in the answer either | [`ServerHandshake`], [`Rejection`] | `refusals::each_row_of_the_table` |
-//! | §5 | the host is in `:authority` | [`Authority`] | `refusals::each_row_of_the_table` |
+//! | §5 | no `Connection` and no `Upgrade`, in the answer either | [`ServerHandshake`], [`Rejection`] | `refusals::each_fault_is_refused_with_its_status_and_headers` |
+//! | §5 | the host is in `:authority` | [`Authority`] | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §5 | neither `Sec-WebSocket-Key` nor `-Accept` is processed | [`ClientHandshake`] | `http2::the_protocol_is_known_in_any_case_and_a_key_is_ignored` |
-//! | §5 | `Origin`, `Sec-WebSocket-Version`, `-Protocol` and `-Extensions` are used as in RFC 6455 | [`Policy`](crate::Policy) | `refusals::each_row_of_the_table` |
+//! | §5 | `Origin`, `Sec-WebSocket-Version`, `-Protocol` and `-Extensions` are used as in RFC 6455 | [`Policy`](crate::Policy) | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §5 | the stream is the connection; its end and its reset are the connection's | `WsStream` | `http2::resets_and_ends_reach_the_handler` |
 //!
 //! And what RFC 6455 asks of a client, where the feature `client` is on. Tests of `request` and `answers` are in `tests/client`.

@@ -9,7 +9,7 @@ use ws_handshake::{ClientErrorKind, WsHandshakeLayer, testing::TestServer};
 use crate::support::{app, converse};
 
 #[tokio::test]
-async fn in_memory_it_is_the_same() {
+async fn in_memory_the_answers_are_those_over_sockets() {
     let server = TestServer::new(app());
     for http2 in [false, true] {
         let ask = |origin: &str| {

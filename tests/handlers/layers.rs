@@ -81,7 +81,7 @@ async fn inner_layers_live_as_long_as_a_straight_handler_and_do_not_reach_its_an
 }
 
 #[tokio::test]
-async fn routers_nested_merged_and_with_fallbacks() {
+async fn nested_and_merged_routers_and_fallbacks_get_the_stream() {
     let api = Router::new().nest("/v1", both_forms()).fallback(async || (http::StatusCode::NOT_FOUND, "no such api"));
     let app = Router::new()
         .nest("/api", api)

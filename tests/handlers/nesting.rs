@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_layer_on_the_route_under_one_on_the_router() {
+async fn both_policies_must_hold_and_the_inner_layer_selects() {
     let outer = WsHandshakeLayer::new()
         .allow_origin(AllowOrigin::list(["https://example.com", "https://outer.com"]).unwrap())
         .subprotocols(Subprotocols::new(["outer", "both"]).unwrap());
@@ -83,7 +83,7 @@ async fn a_request_that_comes_in_after_its_answer_is_told_so() {
 }
 
 #[tokio::test]
-async fn three_layers_deep_and_reports_are_kept() {
+async fn three_layers_accept_and_keep_reports() {
     let app = both_forms()
         .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()))
         .layer(WsHandshakeLayer::new().report_only())

@@ -185,7 +185,7 @@ async fn a_handler_that_panics_ends_its_own_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_handshakes_at_once() {
+async fn two_thousand_handshakes_at_once_are_accepted() {
     let app = both_forms();
     let address = serve(app.layer(WsHandshakeLayer::new())).await;
     let one = async |n: usize| {

@@ -83,7 +83,7 @@ async fn they_work_unchanged_and_their_handshake_is_decided() {
 /// Only axum's knows HTTP/2. What the others answer opens no socket.
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn over_http2_there_is_only_the_one_of_axum() {
+async fn over_http2_only_axums_extractor_opens_a_socket() {
     for address in servers().await {
         echoes_a_frame(Over::Http2, address, "/axum").await;
         for path in ["/fastwebsockets", "/yawc"] {

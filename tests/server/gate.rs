@@ -112,7 +112,7 @@ async fn an_answer_of_another_request_hands_nothing_over() {
 }
 
 #[tokio::test]
-async fn no_stream_without_an_answer() {
+async fn the_stream_is_there_once_the_answer_is_sent() {
     // The stream is there once the answer has been sent, and what was sent with the request is in it.
     let (address, mut events) = app(async |State(report): State<Report>, ws: WsUpgrade| upgrade(ws, report)).await;
     for over in Over::ALL {
@@ -124,7 +124,7 @@ async fn no_stream_without_an_answer() {
 
 /// What an outer layer does to the answer cannot be seen from here, as the layer's documentation says.
 #[tokio::test]
-async fn an_outer_layer_that_replaces_the_answer() {
+async fn an_answer_replaced_by_an_outer_layer_goes_unnoticed() {
     for closes in [false, true] {
         let (report, mut events) = events();
         let replace = from_fn(move |request: Request, next: Next| async move {
@@ -154,7 +154,7 @@ async fn an_outer_layer_that_replaces_the_answer() {
 /// The same over HTTP/2, where a stream belongs to whoever was told a 2xx, and to nobody else.
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn an_outer_layer_that_replaces_the_answer_over_http2() {
+async fn an_answer_replaced_by_an_outer_layer_goes_unnoticed_over_http2() {
     for (status, ends) in [(StatusCode::CREATED, "stream true"), (StatusCode::FORBIDDEN, "ClientGone")] {
         let (report, mut events) = events();
         let replace = from_fn(move |request: Request, next: Next| async move {

@@ -11,7 +11,7 @@ use ws_handshake::{WsHandshakeLayer, WsUpgrade};
 use crate::support::{Handshake, both_forms, events, forms, saying_how_it_ends, serve};
 
 #[tokio::test]
-async fn the_outermost_layer_opens_the_gate() {
+async fn only_the_outermost_layer_hands_the_stream_over() {
     // Between the two layers somebody replaces the answer: the stream stays shut, for both forms.
     let (report, mut events) = events();
     let replace = from_fn(async |request: Request, next: Next| {
@@ -35,7 +35,7 @@ async fn the_outermost_layer_opens_the_gate() {
 }
 
 #[tokio::test]
-async fn a_handshake_taken_between_two_layers_opens_no_second_gate() {
+async fn a_handshake_taken_between_two_layers_is_500_inside() {
     // Somebody looks at the handshake between the layers, lets the request on, and answers 401.
     let peek = from_fn(async |mut request: Request, next: Next| {
         drop(WsUpgrade::from_request(&mut request).unwrap());

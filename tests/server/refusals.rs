@@ -101,7 +101,7 @@ pub(crate) fn strict() -> WsHandshakeLayer {
 }
 
 #[tokio::test]
-async fn each_row_of_the_table() {
+async fn each_fault_is_refused_with_its_status_and_headers() {
     let address = serve(app(strict())).await;
     for over in Over::ALL {
         for (name, handshake, kind, status, fields) in rows(*over) {

@@ -91,7 +91,7 @@ async fn a_secret_reaches_the_handler_and_nobody_else() {
 }
 
 #[test]
-fn floor_1_keeps_it_out_of_its_debug() {
+fn debug_output_shows_no_secret() {
     let request = http::Request::get("/ws")
         .header("host", "example.com")
         .header("connection", "upgrade")

@@ -20,7 +20,7 @@ async fn echoes(over: Over, address: SocketAddr, path: &str) {
 }
 
 #[tokio::test]
-async fn a_layer_around_a_whole_service() {
+async fn a_layer_around_a_whole_router_decides_every_handshake() {
     use axum::{ServiceExt, extract::connect_info::Connected};
     use tower::Layer;
     #[derive(Clone)]
@@ -47,7 +47,7 @@ async fn a_layer_around_a_whole_service() {
 
 /// The 101 goes through a layer that keeps what it knows in the span of the request.
 #[tokio::test]
-async fn a_stream_from_a_service_without_axum() {
+async fn a_service_without_axum_gets_the_stream() {
     use http_body_util::Full;
     use hyper::body::{Bytes, Incoming};
     use hyper_util::{rt::TokioIo, service::TowerToHyperService};

@@ -53,7 +53,7 @@ async fn messages_are_echoed_and_the_close_is_clean() {
 /// By hyper's own client. The handler is the same.
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn the_same_over_http2() {
+async fn messages_are_echoed_and_the_close_is_clean_over_http2() {
     use hyper_util::rt::{TokioExecutor, TokioIo};
     let address = serve(app()).await;
     let io = TokioIo::new(tokio::net::TcpStream::connect(address).await.unwrap());
