@@ -1,4 +1,4 @@
-//! The guide is whole, and what it shows of other programs is what is tested with them.
+//! The guide is complete, its configurations are the tested ones, and the documents name tests that exist.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::{
@@ -32,7 +32,7 @@ fn pages() -> Vec<PathBuf> {
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
     };
-    ["", "docs", "docs/guide", "docs/results", "tests/cases"].into_iter().flat_map(markdown).collect()
+    ["", "docs", "docs/guide", "docs/results", "tests", "tests/cases"].into_iter().flat_map(markdown).collect()
 }
 
 /// The places that a page links to, without what is elsewhere on the web.
@@ -89,4 +89,89 @@ fn every_report_is_in_the_summary_and_in_the_index_of_results() {
         assert!(!is_page || summary.contains(&report), "{} is not in the summary", report.display());
         assert!(report.ends_with("index.md") || index.contains(&report), "{} is not in the index", report.display());
     }
+}
+
+#[test]
+fn every_test_file_is_in_the_index_of_tests() {
+    let folder = root().join("tests");
+    let index: BTreeSet<_> =
+        links(include_str!("README.md")).map(|link| fs::canonicalize(folder.join(link)).unwrap()).collect();
+    let cases = files("tests/cases").into_iter().filter(|file| file.extension().is_some_and(|end| end == "json"));
+    let tests = test_files().into_iter().map(|(file, _)| file);
+    for file in tests.chain(cases) {
+        let file = fs::canonicalize(file).unwrap();
+        assert!(index.contains(&file), "{} is not in tests/README.md", file.display());
+    }
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let tests: Vec<_> = test_files().iter().flat_map(|(file, text)| test_names(file, text)).collect();
+    let conformance = include_str!("../src/handshake/mod.rs").lines().filter(|line| line.starts_with("//! |"));
+    // Tests are in the last column of these tables.
+    let conformance = conformance.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit('|').next());
+    let quoted: Vec<_> = conformance.chain([include_str!("../SECURITY.md")]).flat_map(quoted_paths).collect();
+    assert!(quoted.len() > 50, "{} tests are named", quoted.len());
+    for path in quoted {
+        let found = tests.iter().any(|test| format!("::{test}::").contains(&format!("::{path}::")));
+        assert!(found, "there is no test `{path}`");
+    }
+}
+
+/// Paths of functions and modules in backticks.
+fn quoted_paths(text: &str) -> impl Iterator<Item = &str> {
+    let is_path = |span: &str| span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c));
+    let spans = text.split('`').skip(1).step_by(2);
+    spans.filter(move |span| span.contains("::") && is_path(span) && !span.starts_with("axum::"))
+}
+
+/// All files in a folder, and in the folders below.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}
+
+/// The Rust files that have tests, with their text.
+fn test_files() -> Vec<(PathBuf, String)> {
+    let rust =
+        ["src", "tests"].into_iter().flat_map(files).filter(|file| file.extension().is_some_and(|end| end == "rs"));
+    let read = rust.map(|file| (file.clone(), fs::read_to_string(file).unwrap()));
+    read.filter(|(_, text)| text.lines().any(is_test_attribute)).collect()
+}
+
+fn is_test_attribute(line: &str) -> bool {
+    line.trim() == "#[test]" || line.trim().starts_with("#[tokio::test")
+}
+
+/// The paths of the tests in a file, from the root of its crate.
+fn test_names(file: &Path, text: &str) -> Vec<String> {
+    let path = file.strip_prefix(root()).unwrap().with_extension("");
+    let parts = path.iter().skip(1).map(|part| part.to_str().unwrap());
+    let module: Vec<_> = parts.filter(|part| !["main", "mod", "lib"].contains(part)).collect();
+    let mut inline: Vec<(&str, &str)> = Vec::new();
+    let mut names = Vec::new();
+    let mut expected = false;
+    for line in text.lines() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        if let Some(name) = line.trim().strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
+            inline.push((indent, name));
+        } else if line.trim() == "}" && inline.last().is_some_and(|(start, _)| *start == indent) {
+            inline.pop();
+        } else if is_test_attribute(line) {
+            expected = true;
+        } else if expected && let Some((_, rest)) = line.split_once("fn ") {
+            let name = rest.split('(').next().unwrap();
+            let inline = inline.iter().map(|(_, name)| *name);
+            names.push(module.iter().copied().chain(inline).chain([name]).collect::<Vec<_>>().join("::"));
+            expected = false;
+        }
+    }
+    names
 }
