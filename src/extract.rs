@@ -8,6 +8,7 @@ use axum_core::{
 use http::{StatusCode, request::Parts};
 
 use crate::{
+    connections::ConnectionPermit,
     handshake::Rejection,
     middleware::{UpgradeError, WsStream, WsUpgrade},
 };
@@ -19,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for WsUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        Self::from_parts(parts)
+        Self::take_from_parts(parts)
     }
 }
 
@@ -27,7 +28,16 @@ impl<S: Sync> OptionalFromRequestParts<S> for WsUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
-        Self::optional_from_parts(parts)
+        Self::take_optional_from_parts(parts)
+    }
+}
+
+/// Takes the permit of a handshake that another extractor accepts, for example axum's `WebSocketUpgrade`.
+impl<S: Sync> FromRequestParts<S> for ConnectionPermit {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Self::take_from_parts(parts)
     }
 }
 
@@ -39,7 +49,7 @@ impl<S: Sync> FromRequest<S> for WsStream {
     type Rejection = WsStreamRejection;
 
     async fn from_request(mut request: Request, _: &S) -> Result<Self, WsStreamRejection> {
-        let ws = WsUpgrade::from_request(&mut request).map_err(WsStreamRejection::Handshake)?;
+        let ws = WsUpgrade::take_from(&mut request).map_err(WsStreamRejection::Handshake)?;
         // The stream may live for days: the request's fields do not have to.
         drop(request);
         ws.accept_traced().await.map_err(WsStreamRejection::Upgrade)
@@ -113,7 +123,7 @@ impl IntoResponse for Rejection {
 impl IntoResponse for UpgradeError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::ClientGone => StatusCode::BAD_REQUEST,
+            Self::ConnectionClosed => StatusCode::BAD_REQUEST,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::NotAnswered | Self::Unsupported => StatusCode::INTERNAL_SERVER_ERROR,
         };

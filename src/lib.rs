@@ -4,18 +4,17 @@
 //! (same-origin by default), selects the subprotocol, and hands the upgraded byte stream to the handler. It does not
 //! frame messages: that is for the library of your choice, on a stream that any of them takes.
 //!
-#![cfg_attr(feature = "axum", doc = "```no_run")]
-#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+#![cfg_attr(all(feature = "axum", feature = "tungstenite"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "axum", feature = "tungstenite")), doc = "```ignore")]
 //! use axum::{Router, routing::any};
 //! use futures_util::{SinkExt, TryStreamExt};
-//! use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
-//! use ws_handshake::{AllowOrigin, Subprotocols, WsHandshakeLayer, WsStream};
+//! use ws_handshake::{Subprotocols, WsHandshakeLayer, WsStream};
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! // `any`, not `get`: over HTTP/2 the method is `CONNECT`.
 //! let app = Router::new().route("/ws", any(echo)).layer(
 //!     WsHandshakeLayer::new()
-//!         .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(["https://*.example.com"])?))
+//!         .add_trusted_origins(["https://*.example.com"])?
 //!         .subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?),
 //! );
 //! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
@@ -24,7 +23,7 @@
 //!
 //! /// Extracting the stream accepts the handshake: the handler is the connection.
 //! async fn echo(stream: WsStream) {
-//!     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+//!     let Ok(mut socket) = stream.into_tungstenite(None).await else { return };
 //!     while let Ok(Some(message)) = socket.try_next().await {
 //!         if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
 //!             return;
@@ -33,8 +32,8 @@
 //! }
 //! ```
 //!
-//! With the feature `tungstenite`, `stream.into_tungstenite(None)` does the same with a read buffer of 4 KiB instead of
-//! 128 KiB, and minds permessage-deflate.
+//! `into_tungstenite` needs the feature `tungstenite`. Its read buffer is 4 KiB; tungstenite's own default is 128 KiB for
+//! each socket.
 //!
 //! # Three floors
 //!
@@ -51,15 +50,14 @@
 //! # Features
 //!
 //! - `axum` (default): extractors for `WsUpgrade` and `WsStream`, and `WsUpgrade::on_upgrade`.
-//! - `tracing` (default): one event for each handshake decided and for whatever goes wrong after it, and a span for each
-//!   connection.
 //! - `metrics`: handshakes, connections and bytes, counted by the `metrics` facade.
 //! - `http2`: handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
 //!   as `axum::serve` does with axum's own feature `http2`.
 //! - `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc`: that framing library on the stream.
 //! - `client`: `WsRequest`, the other end of the handshake, over a connection of your own.
 //! - `testing`: `testing::TestServer`, upgrades in memory through the real layer.
-//! - `tower`: the middleware alone.
+//! - `tower`: the middleware alone. It logs with `tracing`: one event for each handshake decided and for each thing that goes
+//!   wrong after that, and a span for each connection.
 //!
 //! Without any of them there are four dependencies: `arc-swap`, `base64`, `http` and `sha1`.
 //!
@@ -71,13 +69,18 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "tower")]
+mod connections;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
 mod framing;
+mod grammar;
 pub mod handshake;
 #[cfg(feature = "tower")]
 mod middleware;
+#[cfg(feature = "tower")]
+mod observe;
 mod policy;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -91,12 +94,16 @@ pub use self::extract::WsStreamRejection;
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
 pub use self::framing::DeflateAgreed;
 #[cfg(feature = "metrics")]
-pub use self::middleware::describe_metrics;
+pub use self::observe::describe_metrics;
 #[cfg(feature = "tower")]
-pub use self::middleware::{
-    Closing, ConnectionKey, ConnectionPermit, Connections, DefaultRejectionResponse, Downcast, Drained, EmptyBody,
-    NotOffered, RejectionResponse, ResponseFuture, UpgradeError, WsHandshake, WsHandshakeLayer, WsStream,
-    WsStreamParts, WsUpgrade, forwarded_for,
+pub use self::{
+    connections::{
+        Closing, ConnectionKey, ConnectionPermit, Connections, Drain, Drained, GracefulShutdown, forwarded_for,
+    },
+    middleware::{
+        DefaultRejectionResponse, Downcast, EmptyBody, NotOffered, RejectionResponse, ResponseFuture, UpgradeError,
+        WsHandshake, WsHandshakeLayer, WsStream, WsStreamParts, WsUpgrade,
+    },
 };
 pub use self::{
     handshake::{DeflateParams, Origin, Rejection, RejectionKind, ReportedRejection},

@@ -6,7 +6,10 @@ use http::{
 };
 
 use super::error::ClientErrorKind;
-use crate::handshake::{DeflateParams, Key, extension, grammar::lists, subprotocol::names};
+use crate::{
+    grammar::lists,
+    handshake::{DeflateParams, Key, extension, subprotocol::names},
+};
 
 /// What was asked for.
 pub(super) struct Asked {

@@ -29,7 +29,7 @@ impl WsRequest {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let deadline = self.deadline();
-        let (request, asked) = self.head.map_err(ClientError::request_invalid)?.into_http1()?;
+        let (request, asked) = self.draft.map_err(ClientError::request_invalid)?.into_http1()?;
         let (mut requests, connection) =
             http1::handshake(TokioIo::new(io)).await.map_err(ClientError::connection_failed)?;
         let answered = async {

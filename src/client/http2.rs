@@ -103,7 +103,7 @@ impl WsRequest {
         B: Body + Default + 'static,
     {
         let deadline = self.deadline();
-        let (request, asked) = self.head.map_err(ClientError::request_invalid)?.into_extended_connect()?;
+        let (request, asked) = self.draft.map_err(ClientError::request_invalid)?.into_extended_connect()?;
         let answered = async {
             connection.ready().await?;
             connection.send_request(request).await

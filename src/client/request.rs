@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use super::{answer::Asked, error::ClientError};
 use crate::{
-    handshake::{Key, Origin, authority::HostPort, extension, grammar::is_token, subprotocol::names},
-    middleware::RESERVED,
+    grammar::is_token,
+    handshake::{Key, Origin, authority::HostPort, extension, header::belongs_to_handshake, subprotocol::names},
     policy::{ConfigError, PermessageDeflate},
 };
 
@@ -52,12 +52,12 @@ use crate::{
 #[derive(Clone)]
 #[must_use = "a request does nothing unless it is sent"]
 pub struct WsRequest {
-    pub(super) head: Result<Head, ConfigError>,
+    pub(super) draft: Result<RequestDraft, ConfigError>,
     pub(super) timeout: Duration,
 }
 
 #[derive(Clone)]
-pub(super) struct Head {
+pub(super) struct RequestDraft {
     #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "HTTP/1.1 does not name the scheme"))]
     secure: bool,
     /// What the request names as its host.
@@ -74,23 +74,23 @@ impl WsRequest {
     /// The connection to `host` is the caller's to open, and for `wss` to secure by TLS: the scheme is only told to the
     /// server, as HTTP/2 has it, and says which port is the default.
     pub fn new(url: impl AsRef<str>) -> Self {
-        Self { head: Head::new(url.as_ref()), timeout: Duration::from_secs(10) }
+        Self { draft: RequestDraft::new(url.as_ref()), timeout: Duration::from_secs(10) }
     }
 
     /// What was asked for so wrongly that there is no request.
     #[cfg(feature = "testing")]
     pub(crate) fn wrong(error: ConfigError) -> Self {
-        Self { head: Err(error), timeout: Duration::ZERO }
+        Self { draft: Err(error), timeout: Duration::ZERO }
     }
 
     /// The page that the request is from, as a browser would say it: `scheme://host[:port]`. The default is none.
     pub fn origin(self, origin: impl AsRef<str>) -> Self {
-        self.with(|head| {
+        self.with(|draft| {
             let origin = origin.as_ref();
             let parsed = origin.parse::<Origin>().map_err(|_| {
                 ConfigError::new(origin, "is no origin: write `scheme://host[:port]` and nothing behind it")
             })?;
-            head.headers.insert(ORIGIN, field(origin, parsed.as_str())?);
+            draft.headers.insert(ORIGIN, field(origin, parsed.as_str())?);
             Ok(())
         })
     }
@@ -103,7 +103,7 @@ impl WsRequest {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.with(|head| names.into_iter().try_for_each(|name| head.offer_subprotocol(name.as_ref())))
+        self.with(|draft| names.into_iter().try_for_each(|name| draft.offer_subprotocol(name.as_ref())))
     }
 
     /// Offers permessage-deflate on these terms (RFC 7692 §7.1). The default is not to.
@@ -122,14 +122,14 @@ impl WsRequest {
     /// The server may agree to any of them, and whoever frames the stream has to know those that it does: but for
     /// permessage-deflate, they are found in the response alone.
     pub fn extensions(self, offers: impl AsRef<str>) -> Self {
-        self.with(|head| {
+        self.with(|draft| {
             let offers = offers.as_ref();
             let offers = field(offers, offers)?;
             if extension::check(&offers).is_err() {
                 let hint = "is no list of extensions: write `name; parameter=value, another`";
                 return Err(ConfigError::new(&String::from_utf8_lossy(offers.as_bytes()), hint));
             }
-            head.headers.append(SEC_WEBSOCKET_EXTENSIONS, offers);
+            draft.headers.append(SEC_WEBSOCKET_EXTENSIONS, offers);
             Ok(())
         })
     }
@@ -140,11 +140,11 @@ impl WsRequest {
     /// `Transfer-Encoding` and `Sec-WebSocket-*`. An `Origin` may be given by this too, well formed or not, in place of one
     /// given before.
     pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
-        self.with(|head| {
+        self.with(|draft| {
             let written = name.as_ref();
             let name = HeaderName::try_from(written)
                 .map_err(|_| ConfigError::new(written, "is no name of a field: write a token, as `authorization`"))?;
-            if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-") {
+            if belongs_to_handshake(&name) {
                 let hint =
                     "is the handshake's own to write; `subprotocols`, `permessage_deflate` and `extensions` offer";
                 return Err(ConfigError::new(written, hint));
@@ -156,11 +156,11 @@ impl WsRequest {
                 if HostPort::parse(value.as_bytes()).is_none() {
                     return Err(ConfigError::new(written, "has a value that is no host: write `host[:port]`"));
                 }
-                head.authority = value;
+                draft.authority = value;
             } else if name == ORIGIN {
-                head.headers.insert(name, value);
+                draft.headers.insert(name, value);
             } else {
-                head.headers.append(name, value);
+                draft.headers.append(name, value);
             }
             Ok(())
         })
@@ -179,13 +179,13 @@ impl WsRequest {
         now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(24 * 3600))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Head) -> Result<(), ConfigError>) -> Self {
-        self.head = self.head.and_then(|mut head| change(&mut head).map(|()| head));
+    fn with(mut self, change: impl FnOnce(&mut RequestDraft) -> Result<(), ConfigError>) -> Self {
+        self.draft = self.draft.and_then(|mut draft| change(&mut draft).map(|()| draft));
         self
     }
 }
 
-impl Head {
+impl RequestDraft {
     fn new(url: &str) -> Result<Self, ConfigError> {
         let shown = without_secrets(url);
         let wrong = || {
@@ -300,8 +300,8 @@ fn field(written: &str, value: &str) -> Result<HeaderValue, ConfigError> {
 impl fmt::Debug for WsRequest {
     /// Without the query and the fields, which may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.head {
-            Ok(Head { authority, path, .. }) => {
+        match &self.draft {
+            Ok(RequestDraft { authority, path, .. }) => {
                 f.debug_struct("WsRequest").field("host", authority).field("path", &path.path()).finish_non_exhaustive()
             }
             Err(error) => f.debug_tuple("WsRequest").field(error).finish(),

@@ -46,7 +46,7 @@ impl Authority {
     }
 
     /// Host and port as they were sent.
-    #[cfg(all(feature = "tower", feature = "tracing"))]
+    #[cfg(feature = "tower")]
     pub(crate) fn as_str(&self) -> &str {
         str::from_utf8(self.text()).unwrap_or_default()
     }

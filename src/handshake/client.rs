@@ -11,14 +11,16 @@ use http::{
     request::Parts,
 };
 
+#[cfg(feature = "tower")]
+use super::http_version;
 use super::{
     authority::Authority,
     extension,
-    grammar::{Lines, joined, lists},
     key::Key,
     origin::{Origin, default_port},
     rejection::{Rejection, RejectionKind},
 };
+use crate::grammar::{Lines, joined, lists};
 
 /// A client's opening handshake, read by the letter of the RFCs.
 ///
@@ -68,7 +70,7 @@ impl ClientHandshake {
     /// server could upgrade, although it is no handshake: code that looks only at those fields would take it for one.
     #[inline]
     pub fn from_parts(parts: &Parts) -> Result<Option<Self>, Rejection> {
-        Head::from(parts).read(None)
+        RequestHead::from(parts).read(None)
     }
 
     /// As [`from_parts`](Self::from_parts), from a whole request.
@@ -78,7 +80,7 @@ impl ClientHandshake {
     /// As [`from_parts`](Self::from_parts).
     #[inline]
     pub fn from_request<B>(request: &Request<B>) -> Result<Option<Self>, Rejection> {
-        Head::from(request).read(None)
+        RequestHead::from(request).read(None)
     }
 
     /// Reads the head of an extended `CONNECT` whose `:protocol` is `protocol` (RFC 8441 §4); `None` if that is not
@@ -90,7 +92,7 @@ impl ClientHandshake {
     ///
     /// As [`from_parts`](Self::from_parts).
     pub fn from_extended_connect(parts: &Parts, protocol: &str) -> Result<Option<Self>, Rejection> {
-        Head::from(parts).read(Some(protocol))
+        RequestHead::from(parts).read(Some(protocol))
     }
 
     /// The host and port that the client named.
@@ -137,20 +139,20 @@ impl ClientHandshake {
 /// A [`Rejection`] (400) where `Host`, over HTTP/2 `:authority`, is missing, repeated or malformed, or the two or an absolute
 /// target disagree (RFC 9112 §3.2).
 pub fn request_authority<B>(request: &Request<B>) -> Result<Authority, Rejection> {
-    let head = Head::from(request);
+    let head = RequestHead::from(request);
     head.authority(Fields::find(head.headers).host).map_err(|kind| head.reject(kind))
 }
 
 /// The parts of a request's head that a handshake is read from.
 #[derive(Clone, Copy)]
-pub(crate) struct Head<'a> {
+pub(crate) struct RequestHead<'a> {
     method: &'a Method,
     uri: &'a Uri,
     version: Version,
     headers: &'a HeaderMap,
 }
 
-impl Head<'_> {
+impl RequestHead<'_> {
     /// Whether the request asks for a WebSocket, well or badly; also where nobody has read what it asks for.
     #[cfg(any(feature = "tower", test))]
     pub(crate) fn asks_for_websocket(self, protocol: Option<&str>) -> bool {
@@ -165,27 +167,27 @@ impl Head<'_> {
     /// The version of HTTP, as telemetry names it.
     #[cfg(feature = "tower")]
     pub(crate) fn http_version(&self) -> &'static str {
-        match self.version {
-            Version::HTTP_11 => "1.1",
-            Version::HTTP_2 => "2",
-            Version::HTTP_3 => "3",
-            _ => "1.0",
-        }
+        http_version::name(self.version)
     }
 
-    #[cfg(all(feature = "tower", feature = "tracing"))]
+    #[cfg(feature = "tower")]
+    pub(crate) fn method(&self) -> &Method {
+        self.method
+    }
+
+    #[cfg(feature = "tower")]
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
 
     /// The host that the request names, if it names one that is well formed.
-    #[cfg(all(feature = "tower", feature = "tracing"))]
+    #[cfg(feature = "tower")]
     pub(crate) fn named_authority(self) -> Option<Authority> {
         self.authority(Fields::find(self.headers).host).ok()
     }
 
     /// The page that the request is from, if its origin is well formed.
-    #[cfg(all(feature = "tower", feature = "tracing"))]
+    #[cfg(feature = "tower")]
     pub(crate) fn named_origin(self) -> Option<Origin> {
         Origin::from_value(self.headers.get(ORIGIN)?)
     }
@@ -205,16 +207,16 @@ impl Head<'_> {
     /// looked.
     #[inline]
     pub(crate) fn read(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
-        if self.is_page() { Ok(None) } else { self.read_upgrade(protocol) }
+        if self.cannot_upgrade() { Ok(None) } else { self.read_upgrade(protocol) }
     }
 
-    /// Whether nothing could upgrade the request: the one look-up that a page costs.
+    /// Whether no server would upgrade the request. This is the one look-up that a plain request costs.
     #[inline]
-    pub(crate) fn is_page(self) -> bool {
+    pub(crate) fn cannot_upgrade(self) -> bool {
         !self.headers.contains_key(UPGRADE) && *self.method != Method::CONNECT
     }
 
-    /// As [`read`](Self::read), of a request that is no page.
+    /// As [`read`](Self::read), of a request that a server may upgrade.
     #[inline]
     pub(crate) fn read_upgrade(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
         let fields = Fields::find(self.headers);
@@ -384,13 +386,13 @@ impl Content {
     }
 }
 
-impl<'a> From<&'a Parts> for Head<'a> {
+impl<'a> From<&'a Parts> for RequestHead<'a> {
     fn from(parts: &'a Parts) -> Self {
         Self { method: &parts.method, uri: &parts.uri, version: parts.version, headers: &parts.headers }
     }
 }
 
-impl<'a, B> From<&'a Request<B>> for Head<'a> {
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
     fn from(request: &'a Request<B>) -> Self {
         Self { method: request.method(), uri: request.uri(), version: request.version(), headers: request.headers() }
     }

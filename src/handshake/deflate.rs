@@ -4,7 +4,7 @@ use std::{fmt, mem};
 
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
-use super::grammar::Cursor;
+use crate::grammar::Cursor;
 
 /// The parameters of permessage-deflate that both ends have agreed on (RFC 7692 §7.1).
 ///

@@ -5,11 +5,11 @@ use http::HeaderValue;
 use http::{HeaderMap, header::SEC_WEBSOCKET_EXTENSIONS};
 
 #[cfg(any(feature = "tower", test))]
-use super::{
-    deflate::{self, BeyondOffer, DeflateParams},
-    grammar::{Lines, joined},
-};
-use super::{grammar::Cursor, rejection::RejectionKind};
+use super::deflate::{self, BeyondOffer, DeflateParams};
+use super::rejection::RejectionKind;
+use crate::grammar::Cursor;
+#[cfg(any(feature = "tower", test))]
+use crate::grammar::{Lines, joined};
 
 /// Checks that the field, all of its lines, is a list of extensions with their parameters.
 ///

@@ -16,7 +16,7 @@
 //! let policy = Policy::new();
 //! if let Some(client) = ClientHandshake::from_parts(&parts)? {
 //!     // No predicate of this policy is asynchronous, so that the decision is ready at once.
-//!     let server = policy.decide(&client, &parts).into_ready().expect("decided")?;
+//!     let server = policy.decide(&client, &parts).now().expect("decided")?;
 //!     let response = server.response::<()>();
 //!     assert_eq!(response.status(), 101);
 //!     assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -94,7 +94,10 @@ pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod deflate;
 pub(crate) mod extension;
-pub(crate) mod grammar;
+#[cfg(feature = "tower")]
+pub(crate) mod header;
+#[cfg(feature = "tower")]
+pub(crate) mod http_version;
 pub(crate) mod key;
 pub(crate) mod origin;
 pub(crate) mod rejection;

@@ -178,9 +178,16 @@ macro_rules! kinds {
         }
 
         impl RejectionKind {
-            /// The name of the kind.
-            #[cfg(feature = "metrics")]
-            pub(crate) const fn name(self) -> &'static str {
+            /// The name of the kind, as in `OriginNotAllowed`: for logs, metrics and tests in other languages. Names are
+            /// stable: the guide lists them.
+            ///
+            /// ```
+            /// use ws_handshake::RejectionKind;
+            ///
+            /// assert_eq!(RejectionKind::OriginNotAllowed.as_str(), "OriginNotAllowed");
+            /// ```
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$kind => stringify!($kind),)*
                 }
@@ -267,6 +274,10 @@ kinds! {
     HandshakeMissing = UPGRADE_REQUIRED, "this resource speaks WebSocket only";
     /// A handler wants a handshake that no layer has decided (500).
     LayerMissing = INTERNAL_SERVER_ERROR, "no `WsHandshakeLayer` has seen this handshake: add one around this route";
+    /// A handler wants a `ConnectionPermit`, and the layer has no `connections` (500).
+    ConnectionsMissing = INTERNAL_SERVER_ERROR, "no `Connections` count this handshake: give them to the `WsHandshakeLayer`";
+    /// A handler wants a permit that was extracted before, or that its stream holds (500).
+    PermitTaken = INTERNAL_SERVER_ERROR, "the permit of this handshake was extracted before, or its stream holds it";
     /// A handler wants a handshake that was handed out before (500).
     UpgradeTaken = INTERNAL_SERVER_ERROR, "this handshake was extracted before: extract `WsUpgrade` or `WsStream` once";
 }

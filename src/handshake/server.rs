@@ -1,10 +1,14 @@
 //! What is answered: the server's half of the handshake (RFC 6455 §4.2.2, RFC 8441 §5).
 
+#[cfg(feature = "tower")]
+use http::Version;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
 };
 
+#[cfg(feature = "tower")]
+use super::http_version;
 use super::{
     client::ClientHandshake,
     deflate::DeflateParams,
@@ -28,7 +32,7 @@ use super::{
 ///     .body(())?
 ///     .into_parts();
 /// let client = ClientHandshake::from_extended_connect(&parts, "websocket")?.expect("it asks for a WebSocket");
-/// let server = Policy::new().decide(&client, &parts).into_ready().expect("decided")?;
+/// let server = Policy::new().decide(&client, &parts).now().expect("decided")?;
 /// assert_eq!(server.response::<()>().status(), 200);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
@@ -39,15 +43,15 @@ pub struct ServerHandshake {
     offered: OfferedSubprotocols,
     subprotocol: Option<HeaderValue>,
     deflate: Option<DeflateParams>,
-    /// Boxed, for few have anything of it.
-    rare: Option<Box<Rare>>,
+    /// Boxed, because most handshakes have none.
+    extras: Option<Box<Extras>>,
 }
 
 impl ServerHandshake {
     #[inline]
     pub(crate) fn new(
         client: &ClientHandshake, offered: OfferedSubprotocols, subprotocol: Option<HeaderValue>,
-        deflate: Option<DeflateParams>, rare: Option<Rare>,
+        deflate: Option<DeflateParams>, extras: Option<Extras>,
     ) -> Self {
         Self {
             key: client.key().copied(),
@@ -55,35 +59,35 @@ impl ServerHandshake {
             offered,
             subprotocol,
             deflate,
-            rare: rare.map(Box::new),
+            extras: extras.map(Box::new),
         }
     }
 
     /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
     pub(crate) fn report(&mut self, rejection: ReportedRejection) {
-        self.rare.get_or_insert_default().reported.get_or_insert(rejection);
+        self.extras.get_or_insert_default().reported.get_or_insert(rejection);
     }
 
     /// Takes over what a policy before this one has found.
     #[cfg(feature = "tower")]
     pub(crate) fn follow(&mut self, before: &Self) {
-        let Some(before) = before.rare.as_deref() else { return };
-        let rare = self.rare.get_or_insert_default();
-        rare.secrets.extend(before.secrets.iter().cloned());
-        rare.reported = rare.reported.take().or_else(|| before.reported.clone());
+        let Some(before) = before.extras.as_deref() else { return };
+        let extras = self.extras.get_or_insert_default();
+        extras.secrets.extend(before.secrets.iter().cloned());
+        extras.reported = extras.reported.take().or_else(|| before.reported.clone());
     }
 
     /// Whether something was taken out of what was offered.
     #[cfg(feature = "tower")]
     pub(crate) fn has_secrets(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.secrets.is_empty())
+        self.extras.as_ref().is_some_and(|extras| !extras.secrets.is_empty())
     }
 
     /// What the client offered behind `prefix`, which is one of the policy's secret prefixes, in any case: see
     /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix). There is nothing behind another.
     #[must_use]
     pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        let secrets = self.rare.as_deref()?.secrets.iter().filter(|secrets| secrets.prefixes.contains(prefix));
+        let secrets = self.extras.as_deref()?.secrets.iter().filter(|secrets| secrets.prefixes.contains(prefix));
         secrets.flat_map(|secrets| secrets.offered.iter()).find_map(|name| behind(prefix, name))
     }
 
@@ -114,7 +118,7 @@ impl ServerHandshake {
     /// What would have been refused, had the policy not been told to report only.
     #[must_use]
     pub fn reported(&self) -> Option<&ReportedRejection> {
-        self.rare.as_deref()?.reported.as_ref()
+        self.extras.as_deref()?.reported.as_ref()
     }
 
     /// 101 over HTTP/1.1, 200 over HTTP/2.
@@ -132,7 +136,7 @@ impl ServerHandshake {
     /// The version of HTTP, as telemetry names it.
     #[cfg(feature = "tower")]
     pub(crate) fn http_version(&self) -> &'static str {
-        if self.over_http1() { "1.1" } else { "2" }
+        http_version::name(if self.over_http1() { Version::HTTP_11 } else { Version::HTTP_2 })
     }
 
     /// The answer: its status and fields, and an empty body.
@@ -172,16 +176,16 @@ impl ServerHandshake {
     }
 }
 
-/// What few servers have anything of.
+/// What few handshakes have.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rare {
+pub(crate) struct Extras {
     /// What this policy took out of the offers, and policies before it.
     secrets: Vec<Secrets>,
     /// What a policy would have refused, had it not been told to report only.
     reported: Option<ReportedRejection>,
 }
 
-impl Rare {
+impl Extras {
     /// Takes what is secret out of what was offered.
     #[cold]
     pub(crate) fn new(

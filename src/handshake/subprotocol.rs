@@ -6,7 +6,8 @@ use http::HeaderValue;
 #[cfg(feature = "tower")]
 use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
 
-use super::{grammar::Tokens, rejection::RejectionKind};
+use super::rejection::RejectionKind;
+use crate::grammar::Tokens;
 
 /// The subprotocols that a client offers, in its order of preference.
 ///
@@ -80,7 +81,7 @@ pub(crate) fn names(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 
 /// Takes names that have one of the prefixes out of the field, all of its lines; a field that is malformed goes as a whole.
 #[cfg(feature = "tower")]
-pub(crate) fn withhold(headers: &mut HeaderMap, prefixes: &SecretPrefixes) {
+pub(crate) fn strip_secrets(headers: &mut HeaderMap, prefixes: &SecretPrefixes) {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     if lines.is_empty() {
         return;

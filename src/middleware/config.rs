@@ -2,13 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use http::request::Parts;
-
-use super::{
-    connections::{handle::Connections, permit::ConnectionPermit, registry::Full},
-    handoff::Handoff,
-};
-use crate::{handshake::RejectionKind, policy::Policy};
+use crate::{connections::Connections, policy::Policy};
 
 /// The knobs of a layer, as they were set.
 #[derive(Clone)]
@@ -18,19 +12,6 @@ pub(super) struct Config<R> {
     pub(super) handoff_timeout: Duration,
     pub(super) decision_timeout: Duration,
     pub(super) respond: R,
-}
-
-impl<R> Config<R> {
-    /// Takes a place among the connections for a handshake that the policy does not refuse.
-    pub(super) fn admit(&self, parts: &Parts) -> Result<Option<ConnectionPermit>, RejectionKind> {
-        let Some(connections) = &self.connections else { return Ok(None) };
-        let membership = Handoff::membership(&parts.extensions, connections);
-        connections.admit(parts, membership).map_err(|full| match full {
-            Full::Closed => RejectionKind::ServerDraining,
-            Full::Limit => RejectionKind::ConnectionLimitReached,
-            Full::KeyLimit => RejectionKind::KeyLimitReached,
-        })
-    }
 }
 
 impl<R> fmt::Debug for Config<R> {

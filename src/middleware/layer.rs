@@ -5,12 +5,12 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 use http::Response;
 use tower_layer::Layer;
 
-use super::{
-    config::Config, connections::handle::Connections, observe, response::DefaultRejectionResponse, service::WsHandshake,
-};
+use super::{config::Config, response::DefaultRejectionResponse, service::WsHandshake};
 use crate::{
+    connections::Connections,
     handshake::Rejection,
-    policy::{AllowHost, AllowOrigin, PermessageDeflate, Policy, Subprotocols},
+    observe::events,
+    policy::{AllowHost, AllowOrigin, ConfigError, PermessageDeflate, Policy, Subprotocols},
 };
 
 /// Decides every WebSocket handshake that passes, and leaves the approved ones to the handlers behind it.
@@ -90,21 +90,43 @@ impl<R: Clone> WsHandshakeLayer<R> {
     /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
     ///
     /// This is the check that keeps a page of somebody else from acting in the name of a visitor who is logged in here.
-    /// What is given stands in place of the default: `AllowOrigin::same_origin().or(list)` keeps it.
+    /// What you give replaces the default. To keep same-origin pages and add others, use
+    /// [`add_trusted_origins`](Self::add_trusted_origins).
     pub fn allow_origin(self, allow: impl Into<AllowOrigin>) -> Self {
         self.with_policy(|policy| policy.allow_origin(allow))
     }
 
-    /// Refuses requests without `Origin` (403). The default is to let them in: they come from no browser.
-    pub fn require_origin(self) -> Self {
-        self.with_policy(Policy::require_origin)
+    /// Adds origins whose pages may connect, beside those that may already: with the default, same-origin pages and these.
+    /// Each is written as in [`AllowOrigin::list`].
+    ///
+    /// ```
+    /// use ws_handshake::WsHandshakeLayer;
+    ///
+    /// let layer = WsHandshakeLayer::new().add_trusted_origins(["https://app.example.com", "https://*.example.org"])?;
+    /// # Ok::<_, ws_handshake::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for the first entry that can never match or means too much.
+    pub fn add_trusted_origins<I>(self, origins: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let list = AllowOrigin::list(origins)?;
+        Ok(self.with_policy(|policy| policy.or_allow_origin(list)))
     }
 
-    /// Which hosts a handshake may name (403 for others). The default is any.
+    /// Whether requests without `Origin` are refused (403). The default is `false`: they come from non-browser clients.
+    pub fn require_origin(self, require: bool) -> Self {
+        self.with_policy(|policy| policy.require_origin(require))
+    }
+
+    /// Which hosts a handshake may name (403 for others). The default is any host.
     ///
     /// It closes the door that DNS rebinding leaves open beside the same-origin rule.
-    pub fn allow_hosts(self, allow: AllowHost) -> Self {
-        self.with_policy(|policy| policy.allow_hosts(allow))
+    pub fn allow_host(self, allow: impl Into<AllowHost>) -> Self {
+        self.with_policy(|policy| policy.allow_host(allow))
     }
 
     /// Which subprotocols are spoken. The default is none.
@@ -119,13 +141,16 @@ impl<R: Clone> WsHandshakeLayer<R> {
         self.with_policy(|policy| policy.permessage_deflate(deflate))
     }
 
-    /// Lets through what the rules for `Origin` and hosts would refuse, and notes it in the response's extensions as a
-    /// [`ReportedRejection`](crate::ReportedRejection); see [`Policy::report_only`]. The default is to refuse.
+    /// Whether the policy only reports: it then lets through what the rules for `Origin` and hosts would refuse, and notes it
+    /// in the response's extensions as a [`ReportedRejection`](crate::ReportedRejection); see [`Policy::report_only`]. The
+    /// default is `false`.
     ///
-    /// It warns once, here, for a policy that is forgotten in this state guards nothing.
-    pub fn report_only(self) -> Self {
-        observe::reports_only();
-        self.with_policy(Policy::report_only)
+    /// Turning it on logs a warning, because a policy that is forgotten in this state protects nothing.
+    pub fn report_only(self, report_only: bool) -> Self {
+        if report_only {
+            events::reports_only();
+        }
+        self.with_policy(|policy| policy.report_only(report_only))
     }
 
     /// Counts the connections, limits them, and brings them to an end: see [`Connections`]. The default is to let the

@@ -1,22 +1,22 @@
 //! The handshake as a tower middleware on hyper's upgrades.
 
+mod acceptance;
 mod config;
-mod connections;
 mod extended_connect;
+mod extraction;
 mod future;
+mod handling;
 mod handoff;
 mod layer;
-mod observe;
+mod permit;
+mod report;
 mod response;
 mod service;
 mod stream;
+mod undecided;
 mod upgrade;
 mod upgrade_error;
 
-#[cfg(feature = "client")]
-pub(crate) use self::handoff::RESERVED;
-#[cfg(feature = "metrics")]
-pub use self::observe::describe_metrics;
 #[cfg(any(
     feature = "fastwebsockets",
     feature = "tungstenite",
@@ -25,7 +25,6 @@ pub use self::observe::describe_metrics;
 ))]
 pub(crate) use self::stream::Side;
 pub use self::{
-    connections::{Closing, ConnectionKey, ConnectionPermit, Connections, Drained, forwarded_for},
     future::ResponseFuture,
     layer::WsHandshakeLayer,
     response::{DefaultRejectionResponse, EmptyBody, RejectionResponse},

@@ -1,4 +1,4 @@
-//! The answers that are not the handler's: acceptances, refusals, and how every other one leaves.
+//! Refusals, and what becomes of an answer that does not accept.
 
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -9,8 +9,13 @@ use http::{
 };
 use hyper::body::Body;
 
-use super::observe;
-use crate::handshake::{Rejection, grammar::lists};
+use self::sealed::Sealed;
+use super::report;
+use crate::{
+    grammar::lists,
+    handshake::{Rejection, client::RequestHead},
+    observe::events,
+};
 
 /// A body that can be empty: that of the answer that accepts a handshake. Every [`Body`] that is `Default` is one.
 ///
@@ -28,14 +33,15 @@ impl<B: Body + Default> EmptyBody for B {}
 
 /// Writes the answer to a [`Rejection`].
 ///
-/// It is implemented by functions from `&Rejection` to a response, and by [`DefaultRejectionResponse`].
+/// [`DefaultRejectionResponse`] implements it, and so do functions from `&Rejection` to a response. The trait is sealed: give
+/// [`rejection_response`](crate::WsHandshakeLayer::rejection_response) a function.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot write a refusal with the body `{B}`",
     note = "if a layer inside `WsHandshakeLayer` has changed the body, as `TraceLayer` does, put that layer outside or map \
             its body; if the body is your own, give `WsHandshakeLayer` a `rejection_response`: the default refusal needs \
             a body that is `From<&'static str>`"
 )]
-pub trait RejectionResponse<B> {
+pub trait RejectionResponse<B>: Sealed<B> {
     /// The answer. The layer adds the fields that the refusal owes, and replaces a status below 400.
     fn respond(&self, rejection: &Rejection) -> Response<B>;
 }
@@ -51,6 +57,16 @@ impl<B: From<&'static str>> RejectionResponse<B> for DefaultRejectionResponse {
     }
 }
 
+impl<B: From<&'static str>> Sealed<B> for DefaultRejectionResponse {}
+
+impl<F, B> Sealed<B> for F where F: Fn(&Rejection) -> Response<B> {}
+
+/// Keeps the trait to this crate.
+mod sealed {
+    #[expect(unnameable_types, reason = "nobody else is to implement it")]
+    pub trait Sealed<B> {}
+}
+
 impl<F, B> RejectionResponse<B> for F
 where
     F: Fn(&Rejection) -> Response<B>,
@@ -60,8 +76,11 @@ where
     }
 }
 
-/// The answer to a rejection, with all that it owes, whoever wrote it.
-pub(super) fn refuse<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejection) -> Response<B> {
+/// The answer to a rejection, with all that it owes, whoever wrote its body.
+pub(super) fn refuse<R: RejectionResponse<B>, B>(
+    respond: &R, rejection: Rejection, head: RequestHead<'_>,
+) -> Response<B> {
+    report::handshake_refused(&rejection, head);
     let mut response = respond.respond(&rejection);
     if response.status().as_u16() < 400 {
         *response.status_mut() = rejection.status();
@@ -71,29 +90,32 @@ pub(super) fn refuse<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejecti
     response
 }
 
-/// Makes an answer that is not the layer's own acceptance leave properly, whoever wrote it.
+/// Whether another extractor accepts the handshake by this answer, which bears no mark of ours.
 ///
-/// `taken` says that a handler has had the handshake, so that nobody else's extractor accepts it.
-pub(super) fn leave<B: Body>(response: &mut Response<B>, over_http1: bool, taken: bool) {
+/// `taken` says that a handler has had the handshake, so that no other extractor is at work.
+pub(super) fn is_foreign_acceptance<B: Body>(response: &Response<B>, over_http1: bool, taken: bool) -> bool {
+    if over_http1 {
+        response.status() == StatusCode::SWITCHING_PROTOCOLS
+    } else {
+        response.status() == StatusCode::OK && !taken && !speaks_of_content(response)
+    }
+}
+
+/// Makes an answer that accepts nothing leave properly, whoever wrote it.
+pub(super) fn close_unaccepted<B: Body>(response: &mut Response<B>, over_http1: bool) {
     let status = response.status();
     if over_http1 {
-        // A 101 without our mark is that of somebody else's extractor.
-        if status != StatusCode::SWITCHING_PROTOCOLS {
-            observe::not_accepted(status);
-            close(response);
-        }
-        return;
+        events::not_accepted(status.as_u16());
+        return close(response);
     }
     // RFC 9113 §8.5: a 2xx accepts a `CONNECT`, which no page means to do. §8.6: HTTP/2 has no 101.
     let instead = match status {
         StatusCode::SWITCHING_PROTOCOLS => StatusCode::INTERNAL_SERVER_ERROR,
-        // The acceptance of somebody else's extractor.
-        StatusCode::OK if !taken && !speaks_of_content(response) => return,
         _ if status.is_success() => StatusCode::NOT_ACCEPTABLE,
-        StatusCode::METHOD_NOT_ALLOWED => return observe::connect_not_routed(),
-        _ => return observe::not_accepted(status),
+        StatusCode::METHOD_NOT_ALLOWED => return events::connect_not_routed(),
+        _ => return events::not_accepted(status.as_u16()),
     };
-    observe::accepts_nothing(status, instead);
+    events::accepts_nothing(status.as_u16(), instead.as_u16());
     *response.status_mut() = instead;
     if response.body().is_end_stream() {
         // It may be the length of a body that axum took.

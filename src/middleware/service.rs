@@ -1,4 +1,4 @@
-//! Where the decision is applied.
+//! The decision on a request: classify, read, decide, admit, then hand over or refuse.
 
 use std::{
     fmt, mem,
@@ -6,16 +6,22 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use tower_service::Service;
 
 use super::{
     config::Config,
     extended_connect,
     future::ResponseFuture,
-    response::{EmptyBody, RejectionResponse},
+    handling::Handling,
+    handoff::Handoff,
+    response::{EmptyBody, RejectionResponse, refuse},
+    undecided::Undecided,
 };
-use crate::handshake::{Rejection, client::Head};
+use crate::{
+    connections::{ConnectionPermit, Full},
+    handshake::{Rejection, RejectionKind, client::RequestHead},
+};
 
 /// The service of a [`WsHandshakeLayer`](crate::WsHandshakeLayer).
 pub struct WsHandshake<S, R> {
@@ -28,17 +34,17 @@ impl<S, R> WsHandshake<S, R> {
         Self { inner, config }
     }
 
-    /// The service behind.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service behind.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service behind.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -61,24 +67,17 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if !Head::from(&request).is_page() {
+        if !RequestHead::from(&request).cannot_upgrade() {
             return self.decide(request);
         }
-        self.withhold_secrets(&mut request);
+        self.strip_secret_subprotocols(&mut request);
         ResponseFuture::passing(self.inner.call(request))
     }
 }
 
 impl<S, R> WsHandshake<S, R> {
-    /// Keeps from the inner service what would be a secret in a handshake.
-    #[inline]
-    fn withhold_secrets<ReqBody>(&self, request: &mut Request<ReqBody>) {
-        if let Some(subprotocols) = self.config.policy.known_subprotocols() {
-            subprotocols.withhold_secrets(request.headers_mut());
-        }
-    }
-
-    /// Apart from the rest, for pages to be spared the room that it takes on the stack.
+    /// The decision on a request that a server may upgrade. It is apart from `call`, so that plain requests do not pay for
+    /// the room that it takes on the stack.
     #[inline(never)]
     fn decide<ReqBody, ResBody>(&mut self, mut request: Request<ReqBody>) -> ResponseFuture<S, ReqBody, R>
     where
@@ -86,36 +85,71 @@ impl<S, R> WsHandshake<S, R> {
         R: RejectionResponse<ResBody>,
     {
         let protocol = extended_connect::protocol(request.method(), request.extensions());
-        let client = match Head::from(&request).read_upgrade(protocol) {
+        let client = match RequestHead::from(&request).read_upgrade(protocol) {
             Ok(Some(client)) => client,
             Ok(None) => {
-                self.withhold_secrets(&mut request);
+                self.strip_secret_subprotocols(&mut request);
                 return ResponseFuture::passing(self.inner.call(request));
             }
-            Err(rejection) => return ResponseFuture::refused(&self.config, rejection, &request),
+            Err(rejection) => return self.refuse(rejection, &request),
         };
+
         let (parts, body) = request.into_parts();
-        let decision = self.config.policy.decide(&client, &parts).into_ready();
+        let mut deciding = self.config.policy.decide(&client, &parts);
+        let decision = deciding.now();
         // A handshake that is refused takes no place from others.
-        let permit = if matches!(decision, Ok(Err(_))) { Ok(None) } else { self.config.admit(&parts) };
+        let is_refused = matches!(decision, Some(Err(_)));
+        let permit = if is_refused { Ok(None) } else { admit(&self.config, &parts) };
         let request = Request::from_parts(parts, body);
         let permit = match permit {
             Ok(permit) => permit,
-            Err(kind) => {
-                let rejection = Rejection::new(kind, request.version());
-                return ResponseFuture::refused(&self.config, rejection, &request);
-            }
+            Err(kind) => return self.refuse(Rejection::new(kind, request.version()), &request),
         };
-        match decision {
-            Ok(decision) => ResponseFuture::decided(&self.config, decision, permit, &mut self.inner, request),
-            Err(deciding) => {
-                // The service that was polled ready is the one to be called; its clone has yet to become so.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::deciding(Arc::clone(&self.config), deciding, permit, ready, request)
-            }
+
+        let Some(decision) = decision else {
+            // The service that was polled ready is the one to be called; its clone has yet to become so.
+            let clone = self.inner.clone();
+            let ready = mem::replace(&mut self.inner, clone);
+            return ResponseFuture::undecided(Undecided::new(
+                Arc::clone(&self.config),
+                deciding,
+                permit,
+                ready,
+                request,
+            ));
+        };
+        ResponseFuture::decided(Handling::start(&self.config, decision, permit, &mut self.inner, request))
+    }
+
+    /// Keeps a handshake from the inner service.
+    fn refuse<ReqBody, ResBody>(
+        &self, rejection: Rejection, request: &Request<ReqBody>,
+    ) -> ResponseFuture<S, ReqBody, R>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+        R: RejectionResponse<ResBody>,
+    {
+        ResponseFuture::refused(refuse(&self.config.respond, rejection, RequestHead::from(request)))
+    }
+
+    /// Keeps from the inner service what would be a secret in a handshake.
+    #[inline]
+    fn strip_secret_subprotocols<ReqBody>(&self, request: &mut Request<ReqBody>) {
+        if let Some(subprotocols) = self.config.policy.known_subprotocols() {
+            subprotocols.strip_secret_subprotocols(request.headers_mut());
         }
     }
+}
+
+/// Takes a place among the connections for a handshake that the policy does not refuse.
+fn admit<R>(config: &Config<R>, parts: &Parts) -> Result<Option<ConnectionPermit>, RejectionKind> {
+    let Some(connections) = &config.connections else { return Ok(None) };
+    let membership = Handoff::membership(&parts.extensions, connections);
+    connections.admit(parts, membership).map_err(|full| match full {
+        Full::Closed => RejectionKind::ServerDraining,
+        Full::Limit => RejectionKind::ConnectionLimitReached,
+        Full::KeyLimit => RejectionKind::KeyLimitReached,
+    })
 }
 
 impl<S: Clone, R> Clone for WsHandshake<S, R> {

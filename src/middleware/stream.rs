@@ -16,15 +16,12 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade as auto};
 use sync_wrapper::SyncWrapper;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    connections::{
-        permit::ConnectionPermit,
-        signal::{Closing, Half},
-    },
-    handoff::Agreed,
-    observe::{End, Life},
+use super::acceptance::Agreed;
+use crate::{
+    connections::{Closing, ConnectionPermit, Half},
+    handshake::DeflateParams,
+    observe::{ConnectionRecord, EndReason},
 };
-use crate::handshake::DeflateParams;
 
 /// The connection once its handshake has been answered: a byte stream, for a framing library to read and write.
 ///
@@ -53,8 +50,8 @@ pub struct WsStream {
     is_write_vectored: bool,
     over_http1: bool,
     side: Side,
-    /// Boxed, for it stays empty on most streams, and framing libraries move a stream about.
-    rare: Option<Box<Rare>>,
+    /// Boxed, because most streams have none, and framing libraries move a stream about.
+    extras: Option<Box<Extras>>,
     permit: Option<ConnectionPermit>,
 }
 
@@ -66,21 +63,23 @@ pub(crate) enum Side {
     Client,
 }
 
+/// What few streams have.
 #[derive(Default)]
-struct Rare {
+struct Extras {
     agreed: Agreed,
-    life: Life,
+    record: ConnectionRecord,
 }
 
 impl WsStream {
     pub(super) fn new(
-        upgraded: Upgraded, over_http1: bool, agreed: Agreed, permit: Option<ConnectionPermit>, life: Life,
+        upgraded: Upgraded, over_http1: bool, agreed: Agreed, permit: Option<ConnectionPermit>,
+        record: ConnectionRecord,
     ) -> Self {
         let is_write_vectored = upgraded.is_write_vectored();
-        let is_rare = !agreed.is_empty() || life.is_observed();
-        let rare = is_rare.then(|| Box::new(Rare { agreed, life }));
+        let has_extras = !agreed.is_empty() || record.is_observed();
+        let extras = has_extras.then(|| Box::new(Extras { agreed, record }));
         let io = SyncWrapper::new(TokioIo::new(upgraded));
-        Self { io, is_write_vectored, over_http1, side: Side::Server, rare, permit }
+        Self { io, is_write_vectored, over_http1, side: Side::Server, extras, permit }
     }
 
     /// The client's end.
@@ -89,7 +88,7 @@ impl WsStream {
         upgraded: Upgraded, over_http1: bool, subprotocol: Option<HeaderValue>, deflate: Option<DeflateParams>,
     ) -> Self {
         let agreed = Agreed { subprotocol, deflate };
-        Self { side: Side::Client, ..Self::new(upgraded, over_http1, agreed, None, Life::default()) }
+        Self { side: Side::Client, ..Self::new(upgraded, over_http1, agreed, None, ConnectionRecord::default()) }
     }
 
     /// Which end of the connection this is.
@@ -106,7 +105,7 @@ impl WsStream {
     /// The subprotocol that was answered.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.rare.as_ref()?.agreed.subprotocol()
+        self.extras.as_ref()?.agreed.subprotocol()
     }
 
     /// The parameters of permessage-deflate that were answered; `None` where it was not agreed on (RFC 7692).
@@ -114,18 +113,7 @@ impl WsStream {
     /// They are this stream's to honour: whoever frames it has to inflate, and may deflate, by these parameters.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.rare.as_ref()?.agreed.deflate
-    }
-
-    /// The stream again as an error, and a word in the log, if it agreed on permessage-deflate: whoever offers it loses the
-    /// socket, and whoever tests without it does not.
-    #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
-    pub(crate) fn unless_deflate_agreed(self) -> Result<Self, Self> {
-        if self.deflate().is_none() {
-            return Ok(self);
-        }
-        super::observe::deflate_not_known();
-        Err(self)
+        self.extras.as_ref()?.agreed.deflate
     }
 
     /// Writes one buffer at a time, for a library that never has more: one buffer is dearer to write as a list of one.
@@ -144,16 +132,17 @@ impl WsStream {
     /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
-        let (parts, mut life) = self.split();
-        life.ends(End::Taken);
+        let (parts, mut record) = self.split();
+        record.ends(EndReason::Taken);
         parts
     }
 
-    fn split(self) -> (WsStreamParts, Life) {
-        let Rare { agreed: Agreed { subprotocol, deflate }, life } = self.rare.map(|rare| *rare).unwrap_or_default();
+    fn split(self) -> (WsStreamParts, ConnectionRecord) {
+        let Extras { agreed: Agreed { subprotocol, deflate }, record } =
+            self.extras.map(|extras| *extras).unwrap_or_default();
         let parts =
             WsStreamParts { upgraded: self.io.into_inner().into_inner(), subprotocol, deflate, permit: self.permit };
-        (parts, life)
+        (parts, record)
     }
 
     /// hyper's own upgraded connection, for libraries that ask for it. It counts among the
@@ -187,7 +176,7 @@ impl WsStream {
         T: Read + Write + Unpin + 'static,
     {
         let (over_http1, side) = (self.over_http1, self.side);
-        let (WsStreamParts { upgraded, subprotocol, deflate, permit }, mut life) = self.split();
+        let (WsStreamParts { upgraded, subprotocol, deflate, permit }, mut record) = self.split();
         // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
             Ok(parts) => (parts.io, parts.read_buf),
@@ -195,18 +184,18 @@ impl WsStream {
                 Ok(parts) => (parts.io, parts.read_buf),
                 Err(upgraded) => {
                     let agreed = Agreed { subprotocol, deflate };
-                    return Err(Self { side, ..Self::new(upgraded, over_http1, agreed, permit, life) });
+                    return Err(Self { side, ..Self::new(upgraded, over_http1, agreed, permit, record) });
                 }
             },
         };
-        life.ends(End::Taken);
+        record.ends(EndReason::Taken);
         Ok(Downcast { io, deflate, permit, read_buf, subprotocol })
     }
 
     /// Tells whoever observes the connection.
-    fn life(&mut self, tell: impl FnOnce(&mut Life)) {
-        if let Some(rare) = &mut self.rare {
-            tell(&mut rare.life);
+    fn record(&mut self, tell: impl FnOnce(&mut ConnectionRecord)) {
+        if let Some(extras) = &mut self.extras {
+            tell(&mut extras.record);
         }
     }
 
@@ -225,7 +214,7 @@ impl WsStream {
     }
 
     fn ended<T>(&mut self) -> Poll<io::Result<T>> {
-        self.life(|life| life.ends(End::Drained));
+        self.record(|record| record.ends(EndReason::Drained));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by a drain")))
     }
 }
@@ -233,17 +222,17 @@ impl WsStream {
 impl AsyncRead for WsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_ended() {
-            self.life(|life| life.ends(End::Drained));
+            self.record(|record| record.ends(EndReason::Drained));
             return Poll::Ready(Ok(()));
         }
         let before = buf.remaining();
         let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
         if read.is_pending() && self.poll_ended(cx, Half::Read) {
-            self.life(|life| life.ends(End::Drained));
+            self.record(|record| record.ends(EndReason::Drained));
             return Poll::Ready(Ok(()));
         }
         if before > 0 {
-            self.life(|life| life.read(&read, before - buf.remaining()));
+            self.record(|record| record.read(&read, before - buf.remaining()));
         }
         read
     }
@@ -257,7 +246,7 @@ impl AsyncWrite for WsStream {
         // Over HTTP/2 hyper takes a copy of the whole buffer, whatever the client's window.
         let length = if self.over_http1 { buf.len() } else { buf.len().min(MAX_FRAME) };
         let written = Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length]);
-        self.life(|life| life.wrote(&written));
+        self.record(|record| record.wrote(&written));
         self.unless_ended(cx, written)
     }
 
@@ -279,7 +268,7 @@ impl AsyncWrite for WsStream {
                 return self.ended();
             }
             let written = Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs);
-            self.life(|life| life.wrote(&written));
+            self.record(|record| record.wrote(&written));
             return self.unless_ended(cx, written);
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());

@@ -6,13 +6,16 @@ use http::{Extensions, HeaderMap, HeaderValue, Request, Response, header::SEC_WE
 use sync_wrapper::SyncWrapper;
 
 use super::{
-    extended_connect,
-    handoff::{Accept, Acceptance, Agreed, Handoff, Way},
-    observe,
+    acceptance::{Acceptance, Agreed},
+    extraction::extract,
+    handoff::{Accept, Handoff, Upgrade},
     stream::WsStream,
     upgrade_error::UpgradeError,
 };
-use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::Head, extension};
+use crate::{
+    handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::RequestHead, extension},
+    observe::events,
+};
 
 /// A handshake that the layer has approved and nobody has answered yet.
 ///
@@ -27,7 +30,7 @@ use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::
 ///
 /// // A handler for any tower service; with axum, take `ws: WsUpgrade` as an argument.
 /// async fn handle<B>(mut request: Request<B>) -> Result<Response<String>, Rejection> {
-///     let mut ws = WsUpgrade::from_request(&mut request)?;
+///     let mut ws = WsUpgrade::take_from(&mut request)?;
 ///     ws.headers_mut().append("set-cookie", "seen=1".parse().expect("a field value"));
 ///     Ok(ws.on_upgrade_into(|stream| async move {
 ///         // Frame `stream` with the library of your choice.
@@ -46,31 +49,29 @@ pub struct WsUpgrade {
 type OnFailedUpgrade = SyncWrapper<Box<dyn FnOnce(UpgradeError) + Send>>;
 
 impl WsUpgrade {
-    /// Takes the approved handshake out of a request.
+    /// Takes the approved handshake out of a request. With axum, take `WsUpgrade` as an argument.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] to be answered: 426 for a request that is no handshake (over HTTP/2 400); 500 for one that no
-    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen, or whose handshake was taken before.
-    pub fn from_request<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
-        let protocol = extended_connect::protocol(request.method(), request.extensions());
-        required(Self::take(request.extensions()), Head::from(&*request), protocol)
+    /// A [`Rejection`] to answer with: 426 for a request that is no handshake (over HTTP/2 400). 500 if no
+    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen the handshake, or if it was taken before.
+    pub fn take_from<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
+        extract(RequestHead::from(&*request), request.extensions(), Self::take)
     }
 
-    /// As [`from_request`](Self::from_request), from the head of a request.
+    /// As [`take_from`](Self::take_from), from the head of a request.
     ///
     /// # Errors
     ///
-    /// As [`from_request`](Self::from_request).
-    pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
-        let protocol = extended_connect::protocol(&parts.method, &parts.extensions);
-        required(Self::take(&parts.extensions), Head::from(&*parts), protocol)
+    /// As [`take_from`](Self::take_from).
+    pub fn take_from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
+        extract(RequestHead::from(&*parts), &parts.extensions, Self::take)
     }
 
-    /// As [`from_parts`](Self::from_parts), with `None` for a request that is no handshake.
+    /// As [`take_from_parts`](Self::take_from_parts), with `None` for a request that is no handshake.
     #[cfg(feature = "axum")]
-    pub(crate) fn optional_from_parts(parts: &mut Parts) -> Result<Option<Self>, Rejection> {
-        match Self::from_parts(parts) {
+    pub(crate) fn take_optional_from_parts(parts: &mut Parts) -> Result<Option<Self>, Rejection> {
+        match Self::take_from_parts(parts) {
             Err(rejection) if rejection.kind() == RejectionKind::HandshakeMissing => Ok(None),
             taken => taken.map(Some),
         }
@@ -79,9 +80,7 @@ impl WsUpgrade {
     fn take(extensions: &Extensions) -> Option<Result<Self, RejectionKind>> {
         let taken = Handoff::take(extensions)?;
         Some(taken.map(|handoff| {
-            let server = &handoff.server;
-            let agreed = Agreed { subprotocol: server.selected().cloned(), deflate: server.deflate() };
-            let acceptance = Acceptance { agreed, extensions: None, headers: None };
+            let acceptance = Acceptance::new(&handoff.server);
             Self { handoff, acceptance, on_failed_upgrade: None }
         }))
     }
@@ -220,14 +219,14 @@ impl WsUpgrade {
     pub async fn accept(self) -> Result<WsStream, UpgradeError> {
         let Self { handoff, acceptance, .. } = self;
         let agreed = acceptance.agreed.clone();
-        let way = Accept::new(Arc::clone(&handoff), acceptance).await?;
-        take_over(way, &handoff, agreed).await
+        let upgrade = Accept::new(Arc::clone(&handoff), acceptance).await?;
+        take_over(upgrade, &handoff, agreed).await
     }
 
     /// As [`accept`](Self::accept), where nobody else hears of a failure.
     #[cfg(feature = "axum")]
     pub(crate) async fn accept_traced(self) -> Result<WsStream, UpgradeError> {
-        self.accept().await.inspect_err(|error| observe::upgrade_failed(*error))
+        self.accept().await.inspect_err(|error| events::upgrade_failed(error))
     }
 
     /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
@@ -254,19 +253,19 @@ impl WsUpgrade {
     {
         let Self { handoff, acceptance, on_failed_upgrade } = self;
         let agreed = acceptance.agreed.clone();
-        let mut response = handoff.answer(acceptance);
+        let mut response = acceptance.into_response(&handoff.server);
         let continuation = {
             let handoff = Arc::clone(&handoff);
             async move {
                 let stream = match handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered)) {
-                    Ok(way) => take_over(way, &handoff, agreed).await,
+                    Ok(upgrade) => take_over(upgrade, &handoff, agreed).await,
                     Err(error) => Err(error),
                 };
                 drop(handoff);
                 match (stream, on_failed_upgrade) {
                     (Ok(stream), _) => callback(stream).await,
                     (Err(error), Some(failed)) => failed.into_inner()(error),
-                    (Err(error), None) => observe::upgrade_failed(error),
+                    (Err(error), None) => events::upgrade_failed(&error),
                 }
             }
         };
@@ -276,24 +275,12 @@ impl WsUpgrade {
 }
 
 /// Waits for hyper to give the connection away, now that the answer is on its way to it.
-async fn take_over(way: Way, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
-    let Way { on_upgrade, permit } = way;
-    let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)??;
-    let life = handoff.seen.open(&handoff.server, agreed.subprotocol());
-    Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed, permit, life))
-}
-
-fn required(
-    taken: Option<Result<WsUpgrade, RejectionKind>>, head: Head<'_>, protocol: Option<&str>,
-) -> Result<WsUpgrade, Rejection> {
-    let missing = || {
-        let asks = head.asks_for_websocket(protocol);
-        Err(if asks { RejectionKind::LayerMissing } else { RejectionKind::HandshakeMissing })
-    };
-    taken.unwrap_or_else(missing).map_err(|kind| {
-        observe::not_extracted(kind, head);
-        head.reject(kind)
-    })
+async fn take_over(upgrade: Upgrade, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
+    let Upgrade { on_upgrade, permit } = upgrade;
+    let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)?;
+    let upgraded = upgraded.map_err(|error| UpgradeError::from_hyper(&error))?;
+    let record = handoff.open_record(agreed.subprotocol());
+    Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed, permit, record))
 }
 
 impl fmt::Debug for WsUpgrade {

@@ -8,8 +8,9 @@ use std::{error::Error, fmt};
 pub enum UpgradeError {
     /// The request was answered with something else than the acceptance, so that the connection went on as HTTP.
     NotAnswered,
-    /// The client went away before the connection was handed over.
-    ClientGone,
+    /// The connection was closed before it was handed over. In most cases the client went away; hyper does not say who closed
+    /// it.
+    ConnectionClosed,
     /// The acceptance was passed on, and the connection was not handed over within the
     /// [`handoff_timeout`](crate::WsHandshakeLayer::handoff_timeout): it could not be written, or a layer outside
     /// replaced it.
@@ -18,10 +19,11 @@ pub enum UpgradeError {
     Unsupported,
 }
 
-impl From<hyper::Error> for UpgradeError {
-    fn from(error: hyper::Error) -> Self {
-        // hyper calls it the user's error when its connection was not told to give the IO away.
-        if error.is_user() { Self::Unsupported } else { Self::ClientGone }
+impl UpgradeError {
+    pub(super) fn from_hyper(error: &hyper::Error) -> Self {
+        // hyper calls it the user's error when its connection was not told to give the IO away. Every other error means that
+        // its connection ended.
+        if error.is_user() { Self::Unsupported } else { Self::ConnectionClosed }
     }
 }
 
@@ -29,7 +31,7 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAnswered => "the handshake was answered with something else than its acceptance",
-            Self::ClientGone => "the client went away before the connection was handed over",
+            Self::ConnectionClosed => "the connection was closed before it was handed over",
             Self::TimedOut => "the connection was not handed over in time",
             Self::Unsupported => "the server does not hand connections over: serve it with upgrades",
         })

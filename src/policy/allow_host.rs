@@ -1,11 +1,11 @@
 //! Which hosts a handshake may name.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use super::{
     config_error::ConfigError,
-    host_pattern::{HostPattern, PortPattern, check_entry},
+    entry::{check_entry, comma_separated},
+    host_pattern::{HostPattern, PortPattern},
 };
 use crate::handshake::{Authority, authority::Host};
 
@@ -18,8 +18,8 @@ use crate::handshake::{Authority, authority::Host};
 /// ```
 /// use ws_handshake::{AllowHost, Policy};
 ///
-/// let policy = Policy::new().allow_hosts(AllowHost::list(["chat.example.com", "*.internal.example"])?);
-/// let local = Policy::new().allow_hosts(AllowHost::loopback());
+/// let policy = Policy::new().allow_host(AllowHost::list(["chat.example.com", "*.internal.example"])?);
+/// let local = Policy::new().allow_host(AllowHost::loopback());
 /// # Ok::<_, ws_handshake::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct AllowHost {
 }
 
 /// The ports admitted for each host, and for the names below each host.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Hosts {
     exact: HashMap<String, Vec<PortPattern>>,
     below: HashMap<String, Vec<PortPattern>>,
@@ -70,6 +70,27 @@ impl AllowHost {
         Self { hosts: Arc::default(), loopback: true }
     }
 
+    /// Admits what either of the two admits.
+    ///
+    /// ```
+    /// use ws_handshake::AllowHost;
+    ///
+    /// let allow = AllowHost::loopback().or(AllowHost::list(["chat.example.com"])?);
+    /// # Ok::<_, ws_handshake::ConfigError>(())
+    /// ```
+    pub fn or(mut self, other: impl Into<Self>) -> Self {
+        let other = other.into();
+        let hosts = Arc::make_mut(&mut self.hosts);
+        for (host, ports) in &other.hosts.exact {
+            hosts.exact.entry(host.clone()).or_default().extend(ports);
+        }
+        for (host, ports) in &other.hosts.below {
+            hosts.below.entry(host.clone()).or_default().extend(ports);
+        }
+        self.loopback |= other.loopback;
+        self
+    }
+
     /// Whether `authority` is one of these. The layer asks this of handshakes; of plain requests the application may, with
     /// [`handshake::request_authority`](crate::handshake::request_authority).
     ///
@@ -93,6 +114,32 @@ impl AllowHost {
         };
         lists(&self.hosts.exact, &name)
             || name.match_indices('.').any(|(dot, _)| dot > 0 && lists(&self.hosts.below, &name[dot + 1..]))
+    }
+}
+
+/// A comma-separated list, as in an environment variable; the entries are those of [`AllowHost::list`]. An empty text is an
+/// empty list, which admits no handshake.
+///
+/// ```
+/// use ws_handshake::AllowHost;
+///
+/// let allow: AllowHost = "chat.example.com, *.internal.example".parse()?;
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+impl FromStr for AllowHost {
+    type Err = ConfigError;
+
+    fn from_str(list: &str) -> Result<Self, ConfigError> {
+        Self::list(comma_separated(list)?)
+    }
+}
+
+/// As [`FromStr`], for `#[serde(try_from = "String")]`.
+impl TryFrom<String> for AllowHost {
+    type Error = ConfigError;
+
+    fn try_from(list: String) -> Result<Self, ConfigError> {
+        list.parse()
     }
 }
 
@@ -161,6 +208,34 @@ mod tests {
         for (host, allowed) in rows {
             assert_eq!(allow.allows(&authority(host)), allowed, "{host}");
         }
+    }
+
+    #[test]
+    fn either_of_two_admits() {
+        let either = AllowHost::loopback().or(AllowHost::list(["a.com:1", "*.b.com"]).unwrap());
+        let either = either.or("a.com:2".parse::<AllowHost>().unwrap());
+        for (host, allowed) in [
+            ("localhost", true),
+            ("a.com:1", true),
+            ("a.com:2", true),
+            ("a.com:3", false),
+            ("x.b.com", true),
+            ("c.com", false),
+        ] {
+            assert_eq!(either.allows(&authority(host)), allowed, "{host}");
+        }
+        let listed = AllowHost::list(["a.com"]).unwrap().or(AllowHost::list(["b.com"]).unwrap());
+        assert!(!listed.allows(&authority("localhost")));
+    }
+
+    #[test]
+    fn a_list_is_read_from_one_text() {
+        let allow: AllowHost = " a.com ,b.com:8080".parse().unwrap();
+        for (host, allowed) in [("a.com", true), ("b.com:8080", true), ("b.com", false)] {
+            assert_eq!(allow.allows(&authority(host)), allowed, "{host}");
+        }
+        assert!(!AllowHost::try_from(String::new()).unwrap().allows(&authority("a.com")));
+        assert_eq!("a.com,https://b.com".parse::<AllowHost>().unwrap_err().value(), "https://b.com");
     }
 
     #[test]

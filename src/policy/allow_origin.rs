@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use http::request::Parts;
 
-use super::{config_error::ConfigError, origin_list::OriginList};
+use super::{config_error::ConfigError, origin_list::OriginList, origin_pattern::OriginPattern};
 use crate::handshake::{ClientHandshake, Origin};
 
 /// The pages that may open a socket, by their origin.
@@ -120,8 +120,16 @@ impl AllowOrigin {
     }
 
     /// Admits what either of the two admits. Asynchronous predicates are asked together, and the first to admit decides.
-    pub fn or(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
+    ///
+    /// ```
+    /// use ws_handshake::{AllowOrigin, OriginList};
+    ///
+    /// let partners = OriginList::new(["https://app.partner.example"])?;
+    /// let allow = AllowOrigin::same_origin().or(partners);
+    /// # Ok::<_, ws_handshake::ConfigError>(())
+    /// ```
+    pub fn or(mut self, other: impl Into<Self>) -> Self {
+        self.0.extend(other.into().0);
         self
     }
 
@@ -186,6 +194,13 @@ impl Default for AllowOrigin {
 impl From<OriginList> for AllowOrigin {
     fn from(list: OriginList) -> Self {
         Self(vec![Rule::List(list)])
+    }
+}
+
+/// The origins that match one of the patterns.
+impl FromIterator<OriginPattern> for AllowOrigin {
+    fn from_iter<I: IntoIterator<Item = OriginPattern>>(patterns: I) -> Self {
+        OriginList::from_iter(patterns).into()
     }
 }
 

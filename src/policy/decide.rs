@@ -11,11 +11,12 @@ use http::request::Parts;
 use super::{
     allow_host::AllowHost,
     allow_origin::{AllowOrigin, Answer, Judgement, is_cross_site},
+    config_error::ConfigError,
     permessage_deflate::PermessageDeflate,
     subprotocols::{Selection, Subprotocols},
 };
 use crate::handshake::{
-    ClientHandshake, OfferedSubprotocols, Rejection, RejectionKind, ReportedRejection, ServerHandshake, server::Rare,
+    ClientHandshake, OfferedSubprotocols, Rejection, RejectionKind, ReportedRejection, ServerHandshake, server::Extras,
 };
 
 /// What this server is willing to accept.
@@ -29,7 +30,7 @@ use crate::handshake::{
 ///
 /// let policy = Policy::new()
 ///     .allow_origin(AllowOrigin::list(["https://app.example.com"])?)
-///     .allow_hosts(AllowHost::list(["api.example.com"])?)
+///     .allow_host(AllowHost::list(["api.example.com"])?)
 ///     .subprotocols(Subprotocols::new(["v1.chat"])?);
 /// # Ok::<_, ws_handshake::ConfigError>(())
 /// ```
@@ -38,7 +39,7 @@ use crate::handshake::{
 pub struct Policy {
     allow_origin: AllowOrigin,
     require_origin: bool,
-    allow_hosts: Option<AllowHost>,
+    allow_host: Option<AllowHost>,
     subprotocols: Option<Subprotocols>,
     permessage_deflate: Option<PermessageDeflate>,
     report_only: bool,
@@ -56,15 +57,33 @@ impl Policy {
         self
     }
 
-    /// Refuses requests without `Origin` (403). The default is to let them in: they come from no browser.
-    pub fn require_origin(mut self) -> Self {
-        self.require_origin = true;
+    /// Adds origins whose pages may connect, beside those that may already: with the default, same-origin pages and these.
+    /// Each is written as in [`AllowOrigin::list`].
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for the first entry that can never match or means too much.
+    pub fn add_trusted_origins<I>(self, origins: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        AllowOrigin::list(origins).map(|list| self.or_allow_origin(list))
+    }
+
+    pub(crate) fn or_allow_origin(mut self, list: AllowOrigin) -> Self {
+        self.allow_origin = self.allow_origin.or(list);
         self
     }
 
-    /// Which hosts a handshake may name (403 for others). The default is any.
-    pub fn allow_hosts(mut self, allow: AllowHost) -> Self {
-        self.allow_hosts = Some(allow);
+    /// Whether requests without `Origin` are refused (403). The default is `false`: they come from non-browser clients.
+    pub fn require_origin(mut self, require: bool) -> Self {
+        self.require_origin = require;
+        self
+    }
+
+    /// Which hosts a handshake may name (403 for others). The default is any host.
+    pub fn allow_host(mut self, allow: impl Into<AllowHost>) -> Self {
+        self.allow_host = Some(allow.into());
         self
     }
 
@@ -80,15 +99,15 @@ impl Policy {
         self
     }
 
-    /// Lets through what the rules for `Origin` and the hosts allowed would refuse, malformed origins included, and
-    /// notes it: on the [`ServerHandshake`], and as a [`ReportedRejection`] in the
-    /// response's extensions. The default is to refuse.
+    /// Whether the policy only reports: it then lets through what the rules for `Origin` and the
+    /// hosts allowed would refuse, malformed origins included, and notes it: on the [`ServerHandshake`], and as a
+    /// [`ReportedRejection`] in the response's extensions. The default is `false`.
     ///
     /// This is for trying a policy on live traffic: also where an asynchronous predicate has not answered in the time that
     /// the layer gives it, the handshake is let through. A missing or malformed `Host` is refused all the same, as HTTP
     /// demands (RFC 9112 §3.2).
-    pub fn report_only(mut self) -> Self {
-        self.report_only = true;
+    pub fn report_only(mut self, report_only: bool) -> Self {
+        self.report_only = report_only;
         self
     }
 
@@ -121,7 +140,7 @@ impl Policy {
             reported.get_or_insert(kind);
             Ok(())
         };
-        if self.allow_hosts.as_ref().is_some_and(|hosts| !hosts.allows(client.authority())) {
+        if self.allow_host.as_ref().is_some_and(|hosts| !hosts.allows(client.authority())) {
             refuse(RejectionKind::HostNotAllowed)?;
         }
         let answers = match self.judge(client, parts) {
@@ -149,11 +168,11 @@ impl Policy {
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
         let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
         let prefixes = self.subprotocols.as_ref().and_then(Subprotocols::secret_prefixes);
-        let rare = (reported.is_some() || prefixes.is_some()).then(|| {
+        let extras = (reported.is_some() || prefixes.is_some()).then(|| {
             let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
-            Rare::new(&mut offered, prefixes, reported)
+            Extras::new(&mut offered, prefixes, reported)
         });
-        Ok((ServerHandshake::new(client, offered, subprotocol, deflate, rare), answers))
+        Ok((ServerHandshake::new(client, offered, subprotocol, deflate, extras), answers))
     }
 
     /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for certain sites
@@ -200,17 +219,16 @@ struct Open {
 }
 
 impl Deciding {
-    /// The decision, if it is ready without being polled.
-    ///
-    /// # Errors
-    ///
-    /// This future again, where an asynchronous predicate has to be awaited.
-    #[expect(clippy::result_large_err, reason = "it is this future again, not an error to be passed up")]
+    /// Takes the decision, if it is ready now. It is not where an asynchronous predicate has to be awaited, nor where it has
+    /// been taken before.
     #[inline]
-    pub fn into_ready(self) -> Result<Result<ServerHandshake, Rejection>, Self> {
-        match self.0 {
-            State::Ready(decision) => Ok(decision),
-            state => Err(Self(state)),
+    pub fn now(&mut self) -> Option<Result<ServerHandshake, Rejection>> {
+        match mem::replace(&mut self.0, State::Taken) {
+            State::Ready(decision) => Some(decision),
+            state => {
+                self.0 = state;
+                None
+            }
         }
     }
 

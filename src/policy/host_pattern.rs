@@ -22,21 +22,6 @@ pub(super) enum PortPattern {
     Exactly(u16),
 }
 
-/// Refuses what is no single entry, whatever else it is.
-pub(super) fn check_entry(value: &str) -> Result<(), ConfigError> {
-    if value.contains([',', ';']) {
-        return Err(ConfigError::new(value, "is more than one entry: list each by itself"));
-    }
-    let trimmed = value.trim();
-    if trimmed.contains(char::is_whitespace) {
-        return Err(ConfigError::new(value, "has whitespace in it, which no entry has: list each by itself"));
-    }
-    if trimmed != value {
-        return Err(ConfigError::new(value, format!("has whitespace around it: write `{trimmed}`")));
-    }
-    Ok(())
-}
-
 impl HostPattern {
     /// Parses `text`, which is all of `value` or what follows its scheme.
     pub(super) fn parse(value: &str, text: &str) -> Result<Self, ConfigError> {

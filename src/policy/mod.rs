@@ -4,6 +4,7 @@ mod allow_host;
 mod allow_origin;
 mod config_error;
 mod decide;
+mod entry;
 mod host_pattern;
 mod origin_list;
 mod origin_pattern;

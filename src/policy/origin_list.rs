@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
+    str::FromStr,
     sync::Arc,
 };
 
@@ -10,6 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     config_error::ConfigError,
+    entry::comma_separated,
     host_pattern::PortPattern,
     origin_pattern::{OriginPattern, Pattern},
 };
@@ -45,7 +47,7 @@ impl OriginList {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        Ok(Self(Arc::new(ArcSwap::from_pointee(Table::new(patterns)?))))
+        Table::parse(patterns).map(Self::from)
     }
 
     /// Puts a new list in force, at once and whole.
@@ -57,7 +59,7 @@ impl OriginList {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.0.store(Arc::new(Table::new(patterns)?));
+        self.0.store(Arc::new(Table::parse(patterns)?));
         Ok(())
     }
 
@@ -65,6 +67,53 @@ impl OriginList {
     #[must_use]
     pub fn contains(&self, origin: &Origin) -> bool {
         self.0.load().contains(origin)
+    }
+}
+
+/// The origins that match one of the patterns.
+///
+/// ```
+/// use ws_handshake::{OriginList, OriginPattern};
+///
+/// // For example read from a configuration file, with `#[serde(try_from = "String")]`.
+/// let patterns: Vec<OriginPattern> = vec!["https://app.example.com".parse()?];
+/// let origins = OriginList::from_iter(patterns);
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+impl FromIterator<OriginPattern> for OriginList {
+    fn from_iter<I: IntoIterator<Item = OriginPattern>>(patterns: I) -> Self {
+        Self::from(Table::from_iter(patterns))
+    }
+}
+
+/// A comma-separated list, as in an environment variable. An empty text is an empty list, which admits no browser.
+///
+/// ```
+/// use ws_handshake::OriginList;
+///
+/// let origins: OriginList = "https://app.example.com, https://*.example.com".parse()?;
+/// # Ok::<_, ws_handshake::ConfigError>(())
+/// ```
+impl FromStr for OriginList {
+    type Err = ConfigError;
+
+    fn from_str(list: &str) -> Result<Self, ConfigError> {
+        Self::new(comma_separated(list)?)
+    }
+}
+
+/// As [`FromStr`], for `#[serde(try_from = "String")]`.
+impl TryFrom<String> for OriginList {
+    type Error = ConfigError;
+
+    fn try_from(list: String) -> Result<Self, ConfigError> {
+        list.parse()
+    }
+}
+
+impl From<Table> for OriginList {
+    fn from(table: Table) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(table)))
     }
 }
 
@@ -85,15 +134,11 @@ struct Table {
 }
 
 impl Table {
-    fn new<I>(patterns: I) -> Result<Self, ConfigError>
+    fn parse<I>(patterns: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        let mut table = Self::default();
-        for pattern in patterns {
-            table.insert(&pattern.as_ref().parse()?);
-        }
-        Ok(table)
+        patterns.into_iter().map(|pattern| pattern.as_ref().parse::<OriginPattern>()).collect()
     }
 
     fn insert(&mut self, OriginPattern(pattern): &OriginPattern) {
@@ -144,6 +189,16 @@ impl Table {
         host.clone()
             .filter(|at| text[*at] == b'.')
             .any(|dot| lists(&self.below, &text[dot + 1..]) || lists(&self.below_any_port, &text[dot + 1..host.end]))
+    }
+}
+
+impl FromIterator<OriginPattern> for Table {
+    fn from_iter<I: IntoIterator<Item = OriginPattern>>(patterns: I) -> Self {
+        let mut table = Self::default();
+        for pattern in patterns {
+            table.insert(&pattern);
+        }
+        table
     }
 }
 

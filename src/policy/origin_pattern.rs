@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use super::{
     config_error::ConfigError,
-    host_pattern::{HostPattern, PortPattern, check_entry},
+    entry::check_entry,
+    host_pattern::{HostPattern, PortPattern},
 };
 use crate::handshake::{
     Origin,
@@ -103,6 +104,15 @@ impl FromStr for OriginPattern {
             host.port = PortPattern::Absent;
         }
         Ok(Self(Pattern::Tuple { scheme, host }))
+    }
+}
+
+/// As [`FromStr`], for `#[serde(try_from = "String")]`.
+impl TryFrom<String> for OriginPattern {
+    type Error = ConfigError;
+
+    fn try_from(pattern: String) -> Result<Self, ConfigError> {
+        pattern.parse()
     }
 }
 

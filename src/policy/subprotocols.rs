@@ -8,11 +8,13 @@ use http::HeaderValue;
 
 use super::config_error::ConfigError;
 #[cfg(feature = "tower")]
-use crate::handshake::subprotocol::withhold;
-use crate::handshake::{
-    RejectionKind,
+use crate::handshake::subprotocol::strip_secrets;
+use crate::{
     grammar::is_token,
-    subprotocol::{SecretPrefixes, behind},
+    handshake::{
+        RejectionKind,
+        subprotocol::{SecretPrefixes, behind},
+    },
 };
 
 /// The subprotocols that a server speaks, the most preferred first.
@@ -23,7 +25,7 @@ use crate::handshake::{
 /// ```
 /// use ws_handshake::{Policy, Subprotocols};
 ///
-/// let policy = Policy::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?.required());
+/// let policy = Policy::new().subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?.required(true));
 /// # Ok::<_, ws_handshake::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -69,15 +71,17 @@ impl Subprotocols {
         })
     }
 
-    /// Selects the first that the client offers and this server speaks. The default is the server's order.
-    pub fn prefer_client(mut self) -> Self {
-        self.prefer_client = true;
+    /// Whether the order of the client decides: the first subprotocol that the client offers and this server speaks. The
+    /// default is `false`: the order of this server decides.
+    pub fn prefer_client(mut self, prefer: bool) -> Self {
+        self.prefer_client = prefer;
         self
     }
 
-    /// Refuses clients that offer none of these (400). The default is to go on without a subprotocol.
-    pub fn required(mut self) -> Self {
-        self.required = true;
+    /// Whether clients that offer none of these are refused (400). The default is `false`: the handshake goes on without a
+    /// subprotocol.
+    pub fn required(mut self, required: bool) -> Self {
+        self.required = required;
         self
     }
 
@@ -130,9 +134,9 @@ impl Subprotocols {
     /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
     #[cfg(feature = "tower")]
     #[inline]
-    pub(crate) fn withhold_secrets(&self, headers: &mut HeaderMap) {
+    pub(crate) fn strip_secret_subprotocols(&self, headers: &mut HeaderMap) {
         if let Some(prefixes) = self.secret_prefixes() {
-            withhold(headers, prefixes);
+            strip_secrets(headers, prefixes);
         }
     }
 

@@ -23,14 +23,14 @@ pub(crate) fn ours(policy: &Policy) -> Router {
     };
     let mut layer = WsHandshakeLayer::new().allow_origin(allow);
     if policy.require_origin {
-        layer = layer.require_origin();
+        layer = layer.require_origin(true);
     }
     if let Some(hosts) = &policy.allow_hosts {
-        layer = layer.allow_hosts(AllowHost::list(hosts).unwrap());
+        layer = layer.allow_host(AllowHost::list(hosts).unwrap());
     }
     if !policy.subprotocols.is_empty() {
         let known = Subprotocols::new(&policy.subprotocols).unwrap();
-        layer = layer.subprotocols(if policy.subprotocol_required { known.required() } else { known });
+        layer = layer.subprotocols(if policy.subprotocol_required { known.required(true) } else { known });
     }
     if policy.permessage_deflate {
         layer = layer.permessage_deflate(PermessageDeflate::new());

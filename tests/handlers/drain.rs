@@ -35,8 +35,8 @@ async fn a_handshake_that_is_undecided_when_a_drain_begins_is_refused() {
         let server = TestServer::new(app);
         let undecided = tokio::spawn(over.ask(&server, "/ws").origin("https://evil.com").connect());
         len(&connections, 1).await;
-        let drained = connections.drain(Duration::ZERO, Duration::from_secs(1)).await;
-        assert_eq!((drained.left, drained.ended), (0, 1), "{over:?}");
+        let drained = connections.drain().over(Duration::ZERO).deadline(Duration::from_secs(1)).await;
+        assert_eq!((drained.closed, drained.aborted), (0, 1), "{over:?}");
         let refusal = undecided.await.unwrap().unwrap_err();
         assert_eq!((refusal.status().as_u16(), refusal.headers().contains_key("retry-after")), (503, true), "{over:?}");
     }
@@ -83,7 +83,9 @@ async fn a_drain_asks_then_ends_and_lets_nobody_in() {
         // Until the writer is held back.
         sleep(Duration::from_secs(1)).await;
         let start = Instant::now();
-        let draining = tokio::spawn(connections.drain(Duration::from_secs(5), Duration::from_secs(40)));
+        let draining = tokio::spawn(
+            connections.drain().over(Duration::from_secs(5)).deadline(Duration::from_secs(40)).into_future(),
+        );
         let refusal = refusal(over.ask(&server, "/polite")).await;
         assert_eq!((refusal.status().as_u16(), refusal.headers().contains_key("retry-after")), (503, true), "{over:?}");
         for polite in &mut streams[..2] {
@@ -93,7 +95,7 @@ async fn a_drain_asks_then_ends_and_lets_nobody_in() {
         }
         assert!(start.elapsed() <= Duration::from_secs(5), "{over:?}: it waits for nobody");
         let drained = draining.await.unwrap();
-        assert_eq!((drained.left, drained.ended, start.elapsed().as_secs()), (2, 2, 40), "{over:?}");
+        assert_eq!((drained.closed, drained.aborted, start.elapsed().as_secs()), (2, 2, 40), "{over:?}");
         let mut said = [events.next().await, events.next().await, events.next().await];
         said.sort();
         assert_eq!(said, ["read Ok(0)", "write Err(ConnectionAborted)", "wrote ConnectionAborted"], "{over:?}");

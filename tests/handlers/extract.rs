@@ -81,7 +81,7 @@ impl IntoResponse for AppError {
 #[debug_handler]
 async fn with_question_marks(ws: WsUpgrade) -> Result<(), AppError> {
     let mut stream = ws.accept().await?;
-    tokio::io::AsyncWriteExt::write_all(&mut stream, b"hi").await.map_err(|_| UpgradeError::ClientGone)?;
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"hi").await.map_err(|_| UpgradeError::ConnectionClosed)?;
     Ok(())
 }
 

@@ -102,8 +102,11 @@ async fn layers_one_inside_the_other_count_a_stream_once() {
         len(&outer, 1).await;
 
         // A signal of either reaches the stream.
-        let drained = tokio::join!(outer.drain(Duration::ZERO, SOON), same.drain(Duration::ZERO, SOON));
-        assert_eq!((drained.0.left, drained.0.ended, drained.1.left), (1, 0, 1), "{over:?}");
+        let drained = tokio::join!(
+            outer.drain().over(Duration::ZERO).deadline(SOON),
+            same.drain().over(Duration::ZERO).deadline(SOON)
+        );
+        assert_eq!((drained.0.closed, drained.0.aborted, drained.1.closed), (1, 0, 1), "{over:?}");
         assert_eq!([events.next().await, events.next().await], ["closing", "closing"]);
         assert_eq!((outer.len(), inner.len(), same.len()), (0, 0, 0), "{over:?}");
     }

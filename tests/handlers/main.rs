@@ -10,4 +10,5 @@ mod layers;
 mod limits;
 mod negotiation;
 mod nesting;
+mod permit;
 mod support;

@@ -73,7 +73,7 @@ async fn a_request_that_comes_in_after_its_answer_is_told_so() {
         for (over, path) in forms() {
             let asking = tokio::spawn(over.ask(&server, path).try_connect());
             assert_eq!(events.next().await, "arrived");
-            let error = if answered { "Some(NotAnswered)" } else { "Some(ClientGone)" };
+            let error = if answered { "Some(NotAnswered)" } else { "Some(ConnectionClosed)" };
             if !answered {
                 asking.abort();
             }
@@ -86,7 +86,7 @@ async fn a_request_that_comes_in_after_its_answer_is_told_so() {
 async fn three_layers_accept_and_keep_reports() {
     let app = both_forms()
         .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()))
-        .layer(WsHandshakeLayer::new().report_only())
+        .layer(WsHandshakeLayer::new().report_only(true))
         .layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()));
     let app = app.layer(axum::middleware::map_response(async |mut response: Response| {
         if response.extensions().get::<ReportedRejection>().is_some() {

@@ -74,7 +74,7 @@ async fn an_acceptance_beside_the_layer_is_answered_at_once() {
     });
     let handler = async |mut request: Request| {
         let sender = request.extensions_mut().remove::<Sender>().unwrap();
-        let ws = WsUpgrade::from_request(&mut request).unwrap();
+        let ws = WsUpgrade::take_from(&mut request).unwrap();
         let _ = sender.lock().unwrap().take().unwrap().send(ws);
         tokio::time::sleep(Duration::from_secs(2)).await;
         StatusCode::NO_CONTENT

@@ -87,6 +87,6 @@ async fn a_client_that_vanishes_before_the_answer_is_an_error() {
         let client = over.ask(address, &Handshake::valid(), b"").await;
         assert_eq!(events.next().await, "handler runs");
         drop(client);
-        assert_eq!(events.next().await, "ClientGone");
+        assert_eq!(events.next().await, "ConnectionClosed");
     }
 }

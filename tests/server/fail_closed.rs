@@ -18,7 +18,7 @@ async fn extended_connect_is_refused_and_the_log_names_the_feature() {
         .route("/option", any(async |ws: Option<WsUpgrade>| assert!(ws.is_none())));
     let open = serve(bare.clone()).await;
     let guarded = serve(bare.clone().layer(WsHandshakeLayer::new())).await;
-    let lenient = serve(bare.layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()).report_only())).await;
+    let lenient = serve(bare.layer(WsHandshakeLayer::new().allow_origin(AllowOrigin::any()).report_only(true))).await;
     for path in ["/axum", "/lax"] {
         let handshake = Handshake::valid().to(path).set("origin", "https://evil.com");
         let (_, head) = Over::Http2.handshake(open, &handshake).await;

@@ -169,8 +169,8 @@ async fn a_drain_ends_what_each_has_taken() {
             assert_eq!(message(&mut client).await, (TEXT, b"hello".to_vec()), "{over:?} {path}");
             clients.push(client);
         }
-        let drained = connections.drain(Duration::ZERO, Duration::from_millis(100)).await;
-        assert_eq!((drained.left, drained.ended), (0, PATHS.len()), "{over:?}");
+        let drained = connections.drain().over(Duration::ZERO).deadline(Duration::from_millis(100)).await;
+        assert_eq!((drained.closed, drained.aborted), (0, PATHS.len()), "{over:?}");
         for client in &mut clients {
             client.rest().await;
         }

@@ -62,7 +62,7 @@ async fn an_answer_taken_back_hands_nothing_over() {
                     let status = client.answer().await.map(|head| head.status);
                     assert!(status == Some(401) || half_close && status.is_none(), "{row}: {status:?}");
                     client.rest().await;
-                    assert!(["NotAnswered", "ClientGone"].contains(&events.next().await.as_str()), "{row}");
+                    assert!(["NotAnswered", "ConnectionClosed"].contains(&events.next().await.as_str()), "{row}");
                     assert_eq!(events.unread(), [""; 0], "{row}");
                 }
             }
@@ -146,7 +146,7 @@ async fn an_answer_replaced_by_an_outer_layer_goes_unnoticed() {
             // hyper hands the closing connection over, whatever was said on it.
             assert_eq!(event, "stream true");
         } else {
-            assert!(["TimedOut", "ClientGone"].contains(&event.as_str()), "{event}");
+            assert!(["TimedOut", "ConnectionClosed"].contains(&event.as_str()), "{event}");
         }
     }
 }
@@ -155,7 +155,7 @@ async fn an_answer_replaced_by_an_outer_layer_goes_unnoticed() {
 #[cfg(feature = "http2")]
 #[tokio::test]
 async fn an_answer_replaced_by_an_outer_layer_goes_unnoticed_over_http2() {
-    for (status, ends) in [(StatusCode::CREATED, "stream true"), (StatusCode::FORBIDDEN, "ClientGone")] {
+    for (status, ends) in [(StatusCode::CREATED, "stream true"), (StatusCode::FORBIDDEN, "ConnectionClosed")] {
         let (report, mut events) = events();
         let replace = from_fn(move |request: Request, next: Next| async move {
             let _ = next.run(request).await;

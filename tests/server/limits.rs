@@ -126,6 +126,6 @@ async fn io_that_was_taken_out_keeps_its_permit_and_hears_the_signal() {
     let (_client, _) = Over::Http1.handshake(address, &Handshake::valid()).await;
     assert_eq!(events.next().await, "connected");
     assert_eq!(connections.len(), 1);
-    let drained = connections.drain(Duration::ZERO, SOON).await;
-    assert_eq!((events.next().await.as_str(), drained.left, drained.ended), ("closing", 1, 0));
+    let drained = connections.drain().over(Duration::ZERO).deadline(SOON).await;
+    assert_eq!((events.next().await.as_str(), drained.closed, drained.aborted), ("closing", 1, 0));
 }

@@ -1,12 +1,10 @@
 //! Log events: reasons, parsed origins and escaped paths, never a query or a header as the client sent it.
 
-use axum::{Router, routing::any};
-use ws_handshake::{WsHandshakeLayer, WsStream, WsUpgrade};
+use axum::{Router, extract::ws::WebSocketUpgrade, response::Response, routing::any};
+use ws_handshake::{ConnectionPermit, Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 
-#[cfg(feature = "http2")]
-use crate::support::Over;
 use crate::support::{
-    Client, Handshake, echo,
+    Client, Handshake, Over, echo,
     log::{logged, trace},
     serve,
 };
@@ -67,7 +65,7 @@ async fn what_is_dropped_or_fails_is_traced() {
     let app = Router::new()
         .route("/teapot", any(async |_stream: WsStream| http::StatusCode::IM_A_TEAPOT))
         .route("/withdrawn", any(async |ws: WsUpgrade| drop(ws.on_upgrade(async |_| ()))))
-        .layer(WsHandshakeLayer::new().report_only())
+        .layer(WsHandshakeLayer::new().report_only(true))
         .route("/bare", any(echo));
     let address = serve(app).await;
     for path in ["/teapot", "/withdrawn", "/bare"] {
@@ -81,7 +79,7 @@ async fn what_is_dropped_or_fails_is_traced() {
         "policy only reports",
         "handshake let through that would be refused reason=pages of this origin may not connect",
         "its answer is dropped status=418",
-        "accepted handshake came to nothing error=the handshake was answered with something else",
+        "handshake accepted, but the upgrade failed error=the handshake was answered with something else",
         "no `WsHandshakeLayer` has seen",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
@@ -109,5 +107,37 @@ async fn answers_that_accept_nothing_are_traced() {
         "answered 405: its route has to take `CONNECT`",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_of_another_extractor_whose_permit_nobody_takes_is_warned_of_once() {
+    async fn uncounted(ws: WebSocketUpgrade) -> Response {
+        ws.on_upgrade(|_| async {})
+    }
+    async fn counted(ws: WebSocketUpgrade, permit: ConnectionPermit) -> Response {
+        ws.on_upgrade(|_| async { drop(permit) })
+    }
+    async fn refuses(_: WebSocketUpgrade) -> http::StatusCode {
+        http::StatusCode::UNAUTHORIZED
+    }
+    const WARNING: &str = "a socket of another extractor is not counted";
+    for over in Over::ALL {
+        trace();
+        let app = Router::new().route("/uncounted", any(uncounted)).route("/counted", any(counted));
+        let app = app.route("/refuses", any(refuses)).route("/own", any(echo));
+        let with = app.clone().layer(WsHandshakeLayer::new().connections(Connections::new()));
+        let (with, without) = (serve(with).await, serve(app.layer(WsHandshakeLayer::new())).await);
+        for (address, path) in [(with, "/counted"), (with, "/refuses"), (with, "/own"), (without, "/uncounted")] {
+            let _ = over.handshake(address, &Handshake::valid().to(path)).await;
+        }
+        assert!(!logged().contains(WARNING), "{over:?}");
+        for _ in 0..3 {
+            let (_, head) = over.handshake(with, &Handshake::valid().to("/uncounted")).await;
+            assert_eq!(head.status, over.accepted());
+        }
+        let text = logged();
+        assert_eq!(text.matches(WARNING).count(), 1, "{over:?}: {text}");
+        assert!(text.contains("path=\"/uncounted\""), "{text}");
     }
 }

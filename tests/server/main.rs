@@ -3,7 +3,6 @@
 
 mod accept;
 mod disconnects;
-mod drain;
 mod examples;
 mod extract;
 #[cfg(not(feature = "http2"))]
@@ -12,6 +11,7 @@ mod foreign_extractors;
 #[cfg(all(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
 mod framing;
 mod gate;
+mod graceful_shutdown;
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;

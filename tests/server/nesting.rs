@@ -38,7 +38,7 @@ async fn only_the_outermost_layer_hands_the_stream_over() {
 async fn a_handshake_taken_between_two_layers_is_500_inside() {
     // Somebody looks at the handshake between the layers, lets the request on, and answers 401.
     let peek = from_fn(async |mut request: Request, next: Next| {
-        drop(WsUpgrade::from_request(&mut request).unwrap());
+        drop(WsUpgrade::take_from(&mut request).unwrap());
         let inner = next.run(request).await;
         (http::StatusCode::UNAUTHORIZED, inner.status().to_string())
     });

@@ -96,8 +96,8 @@ fn rows(over: Over) -> Vec<Row> {
 
 pub(crate) fn strict() -> WsHandshakeLayer {
     WsHandshakeLayer::new()
-        .allow_hosts(AllowHost::list(["example.com"]).unwrap())
-        .subprotocols(Subprotocols::new(["chat"]).unwrap().required())
+        .allow_host(AllowHost::list(["example.com"]).unwrap())
+        .subprotocols(Subprotocols::new(["chat"]).unwrap().required(true))
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn each_fault_is_refused_with_its_status_and_headers() {
 
 #[tokio::test]
 async fn a_missing_origin_is_refused_where_one_is_required() {
-    let address = serve(app(WsHandshakeLayer::new().require_origin())).await;
+    let address = serve(app(WsHandshakeLayer::new().require_origin(true))).await;
     for over in Over::ALL {
         let (_, head) = over.handshake(address, &Handshake::valid().without("origin")).await;
         assert_eq!((head.status, head.get("x-kind")), (403, Some("OriginMissing")));
@@ -209,7 +209,7 @@ async fn report_only_lets_through_and_says_so() {
         false
     });
     let layer = WsHandshakeLayer::new().allow_origin(AllowOrigin::same_origin().or(slow));
-    let address = serve(app(layer.decision_timeout(Duration::from_millis(100)).report_only())).await;
+    let address = serve(app(layer.decision_timeout(Duration::from_millis(100)).report_only(true))).await;
     let rows = [
         ("https://example.com", None),
         ("https://evil.com", Some("OriginNotAllowed")),

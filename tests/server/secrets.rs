@@ -104,7 +104,7 @@ fn debug_output_shows_no_secret() {
     assert!(!format!("{client:?}").contains(SECRET));
     let subprotocols = Subprotocols::new(["v1.chat"]).unwrap().secret_prefix("bearer.").unwrap();
     let policy = ws_handshake::Policy::new().subprotocols(subprotocols);
-    let server = policy.decide(&client, &parts).into_ready().unwrap().unwrap();
+    let server = policy.decide(&client, &parts).now().unwrap().unwrap();
     let shown = format!("{server:?}");
     assert!(shown.contains("v1.chat") && !shown.contains(SECRET), "{shown}");
     let others = ["ticket.", "bearer", "bearer.a", ""].map(|prefix| (prefix, None));

@@ -55,7 +55,7 @@ async fn a_service_without_axum_gets_the_stream() {
 
     async fn handle(mut request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
         let straight = request.uri().path() == "/straight";
-        match WsUpgrade::from_request(&mut request) {
+        match WsUpgrade::take_from(&mut request) {
             Err(rejection) => Ok(rejection.response()),
             Ok(ws) if straight => {
                 if let Ok(stream) = ws.accept().await {

@@ -75,8 +75,8 @@ async fn a_connection_has_a_span_of_its_own_that_tells_how_it_went() {
         }
     }
     let (_client, _) = Client::handshake(address, &Handshake::valid().to("/drained")).await;
-    let drained = connections.drain(Duration::ZERO, Duration::ZERO).await;
-    assert_eq!(drained.ended, 1);
+    let drained = connections.drain().over(Duration::ZERO).deadline(Duration::ZERO).await;
+    assert_eq!(drained.aborted, 1);
     connections.wait().await;
     assert!(logged().contains("bytes_read=0 bytes_written=0 end=\"drained\""));
 }

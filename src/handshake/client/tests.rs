@@ -55,7 +55,7 @@ fn what_asks_for_a_websocket() {
         ("as part of a word", &["websockets"], false),
     ];
     for (name, lines, expected) in rows {
-        let asks = Head::from(&request(get(), &[("upgrade", lines)])).asks_for_websocket(None);
+        let asks = RequestHead::from(&request(get(), &[("upgrade", lines)])).asks_for_websocket(None);
         assert_eq!(asks, *expected, "{name}");
     }
 }
@@ -259,8 +259,8 @@ mod extended_connect {
         let bare: &[Change<'_>] = &[("sec-websocket-version", &[]), ("sec-websocket-key", &[])];
         let rows = [(None, true, false), (Some("websocket"), true, true), (Some("other"), false, false)];
         for (protocol, with_fields, without) in rows {
-            assert_eq!(Head::from(&connect(&[])).asks_for_websocket(protocol), with_fields, "{protocol:?}");
-            assert_eq!(Head::from(&connect(bare)).asks_for_websocket(protocol), without, "{protocol:?}");
+            assert_eq!(RequestHead::from(&connect(&[])).asks_for_websocket(protocol), with_fields, "{protocol:?}");
+            assert_eq!(RequestHead::from(&connect(bare)).asks_for_websocket(protocol), without, "{protocol:?}");
         }
     }
 

@@ -35,7 +35,7 @@ fn deciding(policy: &Policy, request: Request<()>) -> Deciding {
 }
 
 fn decide(policy: &Policy, changes: &[(&'static str, &str)]) -> Result<ServerHandshake, K> {
-    let decision = deciding(policy, request(changes)).into_ready().unwrap();
+    let decision = deciding(policy, request(changes)).now().unwrap();
     decision.map_err(|rejection| rejection.kind())
 }
 
@@ -66,7 +66,7 @@ fn the_answer_over_http2_is_200_without_fields() {
         .into_parts();
     let client = ClientHandshake::from_extended_connect(&parts, "websocket").unwrap().unwrap();
     let policy = Policy::new().subprotocols(Subprotocols::new(["chat"]).unwrap());
-    let response = policy.decide(&client, &parts).into_ready().unwrap().unwrap().response::<()>();
+    let response = policy.decide(&client, &parts).now().unwrap().unwrap().response::<()>();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers().len(), 1);
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
@@ -108,7 +108,7 @@ fn a_request_by_https_has_no_http_page() {
     let verdict = |target: &str, origin| {
         let mut request = request(&[("origin", origin)]);
         *request.uri_mut() = target.parse().unwrap();
-        deciding(&policy, request).into_ready().unwrap().err().map(|rejection| rejection.kind())
+        deciding(&policy, request).now().unwrap().err().map(|rejection| rejection.kind())
     };
     assert_eq!(verdict("https://example.com/", "https://example.com"), None);
     assert_eq!(verdict("https://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
@@ -118,7 +118,7 @@ fn a_request_by_https_has_no_http_page() {
     let mut shouted = request(&[("origin", "http://example.com")]);
     *shouted.uri_mut() =
         http::Uri::builder().scheme("HTTPS").authority("example.com").path_and_query("/").build().unwrap();
-    let decided = deciding(&policy, shouted).into_ready().unwrap().map(drop);
+    let decided = deciding(&policy, shouted).now().unwrap().map(drop);
     assert_eq!(decided.map_err(|rejection| rejection.kind()), Err(K::OriginNotAllowed));
     // A proxy that ends TLS speaks http to the server.
     assert_eq!(verdict("http://example.com/", "https://example.com"), None);
@@ -152,10 +152,10 @@ fn no_origin_is_no_browser() {
         ("by default", Policy::new(), None),
         ("with an empty list", Policy::new().allow_origin(AllowOrigin::list([] as [&str; 0]).unwrap()), None),
         ("with a predicate", Policy::new().allow_origin(never()), None),
-        ("where it is required", Policy::new().require_origin(), Some(K::OriginMissing)),
+        ("where it is required", Policy::new().require_origin(true), Some(K::OriginMissing)),
         (
             "where it is required and any will do",
-            Policy::new().allow_origin(AllowOrigin::any()).require_origin(),
+            Policy::new().allow_origin(AllowOrigin::any()).require_origin(true),
             Some(K::OriginMissing),
         ),
     ];
@@ -169,13 +169,30 @@ fn no_origin_is_no_browser() {
 }
 
 #[test]
+fn trusted_origins_come_on_top_of_those_that_may_connect_already() {
+    let verdict = |policy: &Policy, origin| decide(policy, &[("origin", origin)]).err();
+    let policy = Policy::new().add_trusted_origins(["https://app.com"]).unwrap();
+    let policy = policy.add_trusted_origins(["https://*.partner.com"]).unwrap();
+    for origin in ["http://example.com", "https://app.com", "https://x.partner.com"] {
+        assert_eq!(verdict(&policy, origin), None, "{origin}");
+    }
+    assert_eq!(verdict(&policy, "https://evil.com"), Some(K::OriginNotAllowed));
+    let error = Policy::new().add_trusted_origins(["app.com"]).map(drop).unwrap_err();
+    assert_eq!(error.value(), "app.com");
+    let patterns = ["https://app.com".parse::<super::super::OriginPattern>().unwrap()];
+    let listed = Policy::new().allow_origin(AllowOrigin::from_iter(patterns));
+    assert_eq!(verdict(&listed, "https://app.com"), None);
+    assert_eq!(verdict(&listed, "http://example.com"), Some(K::OriginNotAllowed));
+}
+
+#[test]
 fn any_does_not_look_at_origin() {
     let any = Policy::new().allow_origin(AllowOrigin::list(["https://a.com"]).unwrap().or(AllowOrigin::any()));
     for origin in ["https://evil.com", "null", "garbage"] {
         assert_eq!(verdict(&any, &[("origin", origin)]), None, "{origin}");
     }
     assert_eq!(verdict(&any, &[("origin", "https://a.com"), ("origin", "https://b.com")]), None);
-    let required = any.require_origin();
+    let required = any.require_origin(true);
     assert_eq!(verdict(&required, &[("origin", "garbage")]), Some(K::OriginInvalid));
     assert_eq!(decide(&required, &[]).unwrap().origin().unwrap().as_str(), "https://example.com");
 }
@@ -206,7 +223,7 @@ fn either_of_two_rules_admits() {
 
 #[test]
 fn the_host_is_checked_before_the_origin() {
-    let policy = Policy::new().allow_hosts(AllowHost::list(["example.com"]).unwrap());
+    let policy = Policy::new().allow_host(AllowHost::list(["example.com"]).unwrap());
     assert_eq!(verdict(&policy, &[]), None);
     let rebound = [("host", "rebound.evil.com"), ("origin", "http://rebound.evil.com")];
     assert_eq!(verdict(&policy, &rebound), Some(K::HostNotAllowed));
@@ -218,13 +235,13 @@ fn subprotocols_are_selected_by_preference() {
     let speaks = || Subprotocols::new(["v2", "v1"]).unwrap();
     let rows = [
         ("the server's", speaks(), "v1, x, v2", Ok(Some("v2"))),
-        ("the client's", speaks().prefer_client(), "x, v1, v2", Ok(Some("v1"))),
+        ("the client's", speaks().prefer_client(true), "x, v1, v2", Ok(Some("v1"))),
         ("none in common", speaks(), "x", Ok(None)),
         ("another case", speaks(), "V1", Ok(None)),
         ("none offered", speaks(), "-", Ok(None)),
-        ("none in common, though required", speaks().required(), "x", Err(K::SubprotocolNotShared)),
-        ("none offered, though required", speaks().required(), "-", Err(K::SubprotocolNotShared)),
-        ("required and offered", speaks().required(), "x, v1", Ok(Some("v1"))),
+        ("none in common, though required", speaks().required(true), "x", Err(K::SubprotocolNotShared)),
+        ("none offered, though required", speaks().required(true), "-", Err(K::SubprotocolNotShared)),
+        ("required and offered", speaks().required(true), "x, v1", Ok(Some("v1"))),
         ("malformed", speaks(), "v1, v1", Err(K::SubprotocolRepeated)),
     ];
     for (name, subprotocols, offer, expected) in rows {
@@ -258,7 +275,7 @@ fn no_extension_is_answered_by_default() {
 
 #[test]
 fn report_only_lets_through_and_notes() {
-    let policy = Policy::new().allow_hosts(AllowHost::list(["example.com"]).unwrap()).report_only();
+    let policy = Policy::new().allow_host(AllowHost::list(["example.com"]).unwrap()).report_only(true);
     let rows: &[(&str, Changes, Option<K>)] = &[
         ("nothing to report", &[], None),
         ("a foreign origin", &[("origin", "https://evil.com")], Some(K::OriginNotAllowed)),
@@ -291,10 +308,10 @@ fn asynchronous_predicates_are_asked_last() {
     assert_eq!(poll(&policy, "https://asked.com"), None);
     assert_eq!(poll(&policy, "https://evil.com"), Some(K::OriginNotAllowed));
     // What a synchronous rule can tell is ready at once.
-    assert!(deciding(&policy, request(&[])).into_ready().is_ok());
-    assert!(deciding(&policy, request(&[("origin", "https://asked.com")])).into_ready().is_err());
+    assert!(deciding(&policy, request(&[])).now().is_some());
+    assert!(deciding(&policy, request(&[("origin", "https://asked.com")])).now().is_none());
     let faulty = request(&[("origin", "https://asked.com"), ("sec-websocket-protocol", "a b")]);
-    assert!(deciding(&policy, faulty).into_ready().unwrap().is_err());
+    assert!(deciding(&policy, faulty).now().unwrap().is_err());
 
     // None waits for another.
     let silent = || AllowOrigin::async_predicate(|_, _| std::future::pending());
@@ -302,7 +319,7 @@ fn asynchronous_predicates_are_asked_last() {
         assert_eq!(poll(&Policy::new().allow_origin(either), "https://asked.com"), None);
     }
 
-    let report = policy.report_only();
+    let report = policy.report_only(true);
     let mut deciding = deciding(&report, request(&[("origin", "https://evil.com")]));
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(server)) = Pin::new(&mut deciding).poll(&mut cx) else { panic!("refused or pending") };
@@ -367,12 +384,12 @@ proptest! {
         let (parts, ()) = request.into_parts();
         let policy = Policy::new()
             .allow_origin(AllowOrigin::list(["https://*.example.com:*"]).unwrap())
-            .allow_hosts(AllowHost::list(["*.example.com"]).unwrap())
+            .allow_host(AllowHost::list(["*.example.com"]).unwrap())
             .subprotocols(Subprotocols::new(["v1.chat"]).unwrap());
         for read in [ClientHandshake::from_parts(&parts), ClientHandshake::from_extended_connect(&parts, "websocket")] {
             if let Ok(Some(client)) = read {
-                for policy in [policy.clone(), Policy::new().report_only()] {
-                    let decision = policy.decide(&client, &parts).into_ready().unwrap();
+                for policy in [policy.clone(), Policy::new().report_only(true)] {
+                    let decision = policy.decide(&client, &parts).now().unwrap();
                     let status = decision.map_or_else(|rejection| rejection.status(), |server| server.status());
                     prop_assert!(!status.is_server_error());
                 }

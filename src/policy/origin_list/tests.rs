@@ -134,3 +134,19 @@ proptest! {
         prop_assert_eq!(list.contains(&origin), parsed.iter().any(|pattern| pattern.matches(&origin)));
     }
 }
+
+#[test]
+fn a_list_is_read_from_patterns_and_from_one_text() {
+    let patterns: Vec<OriginPattern> = ["https://a.com", "https://*.b.com"].map(|text| text.parse().unwrap()).into();
+    let of_patterns = OriginList::from_iter(patterns);
+    let of_text: OriginList = " https://a.com,https://*.b.com ".parse().unwrap();
+    let of_string = OriginList::try_from(String::from("https://a.com, https://*.b.com")).unwrap();
+    for list in [of_patterns, of_text, of_string] {
+        for (origin, listed) in [("https://a.com", true), ("https://x.b.com", true), ("https://b.com", false)] {
+            assert_eq!(list.contains(&origin.parse().unwrap()), listed, "{origin}");
+        }
+    }
+    assert!(!"".parse::<OriginList>().unwrap().contains(&"https://a.com".parse().unwrap()));
+    assert_eq!("https://a.com,b.com".parse::<OriginList>().unwrap_err().value(), "b.com");
+    assert_eq!(OriginPattern::try_from(String::from("b.com")).unwrap_err().value(), "b.com");
+}

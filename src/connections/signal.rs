@@ -10,6 +10,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use super::waker::replace_waker;
+
 /// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
 #[derive(Default)]
 pub(super) struct Signal {
@@ -30,7 +32,7 @@ struct Waiting {
 
 /// One half of a stream.
 #[derive(Clone, Copy)]
-pub(in super::super) enum Half {
+pub(crate) enum Half {
     Read,
     Write,
 }
@@ -45,7 +47,7 @@ impl Signal {
     }
 
     /// There is one permit less. With the last of them the connection has gone, and nobody has to wait any more.
-    pub(super) fn let_go(&self) {
+    pub(super) fn release(&self) {
         if self.permits.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.close();
         }
@@ -82,7 +84,7 @@ impl Signal {
             Half::Read => &mut waiting.read,
             Half::Write => &mut waiting.write,
         };
-        let before = store(slot, cx.waker());
+        let before = replace_waker(slot, cx.waker());
         drop(waiting);
         drop(before);
         self.is_ended()
@@ -98,11 +100,6 @@ impl Signal {
     }
 }
 
-/// Keeps a waker, and gives back the one before it, to be dropped once the lock is gone.
-fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
-    if slot.as_ref().is_some_and(|stored| stored.will_wake(waker)) { None } else { slot.replace(waker.clone()) }
-}
-
 /// Resolves when a connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain), and when
 /// its permit has gone with its stream.
 ///
@@ -110,17 +107,15 @@ fn store(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
 /// stream. It is `Unpin`, and once it has resolved it always does, so that a `select!` in a loop can poll it by reference.
 /// Without `connections` on the layer it never resolves.
 ///
-/// ```
+#[cfg_attr(feature = "tungstenite", doc = "```")]
+#[cfg_attr(not(feature = "tungstenite"), doc = "```ignore")]
 /// use futures_util::{SinkExt, TryStreamExt};
-/// use tokio_tungstenite::{
-///     WebSocketStream,
-///     tungstenite::protocol::{CloseFrame, Role, frame::coding::CloseCode},
-/// };
+/// use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 /// use ws_handshake::WsStream;
 ///
-/// async fn chat(stream: WsStream) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+/// async fn chat(stream: WsStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 ///     let mut closing = stream.closing();
-///     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+///     let mut socket = stream.into_tungstenite(None).await?;
 ///     loop {
 ///         tokio::select! {
 ///             message = socket.try_next() => match message? {
@@ -146,7 +141,7 @@ pub struct Closing {
 }
 
 impl Closing {
-    pub(in super::super) fn never() -> Self {
+    pub(crate) fn never() -> Self {
         Self { signal: None, slot: None }
     }
 
@@ -176,7 +171,7 @@ impl Future for Closing {
         if waiting.closing.len() <= place {
             waiting.closing.resize_with(place + 1, || None);
         }
-        let before = store(&mut waiting.closing[place], cx.waker());
+        let before = replace_waker(&mut waiting.closing[place], cx.waker());
         drop(waiting);
         drop(before);
         if signal.is_closing() { Poll::Ready(()) } else { Poll::Pending }

@@ -8,16 +8,48 @@ use super::{
     signal::{Closing, Half, Signal},
 };
 
-/// The place of one connection among those of a [`Connections`](crate::Connections), given back when dropped.
+/// The place of one connection among the [`Connections`](crate::Connections) of its layer, given back when dropped.
 ///
-/// A [`WsStream`](crate::WsStream) holds its own. Whoever takes a stream apart gets it in
-/// [`WsStreamParts`](crate::WsStreamParts) or [`Downcast`](crate::Downcast), and keeps it for as long as the connection
-/// lives. The deadline of a drain does not reach IO that was taken out of its stream: heed [`closing`](Self::closing).
+/// A [`WsStream`](crate::WsStream) holds its own permit. Two kinds of handlers hold one themselves, for as long as their
+/// connection lives:
+///
+/// - A handler that takes a stream apart gets the permit in [`WsStreamParts`](crate::WsStreamParts) or
+///   [`Downcast`](crate::Downcast).
+/// - A handler that uses another extractor, such as axum's `WebSocketUpgrade`, extracts the permit beside it. With axum it
+///   is an extractor. Elsewhere, see [`take_from_parts`](Self::take_from_parts).
+///
+/// Limits, counts and [`closing`](Self::closing) then hold for that connection too. The deadline of a drain cannot end it:
+/// the handler has to act on `closing`.
+///
+/// ```
+/// use axum::{
+///     extract::ws::{Message, WebSocketUpgrade},
+///     response::Response,
+/// };
+/// use ws_handshake::ConnectionPermit;
+///
+/// async fn echo(ws: WebSocketUpgrade, permit: ConnectionPermit) -> Response {
+///     ws.on_upgrade(async move |mut socket| {
+///         let mut closing = permit.closing();
+///         loop {
+///             let message = tokio::select! {
+///                 message = socket.recv() => message,
+///                 () = &mut closing => return,
+///             };
+///             let Some(Ok(Message::Text(text))) = message else { return };
+///             if socket.send(Message::Text(text)).await.is_err() {
+///                 return;
+///             }
+///         }
+///     })
+/// }
+/// ```
+#[must_use = "the connection is counted for as long as its permit lives"]
 pub struct ConnectionPermit(Box<Inner>);
 
 /// How a connection that may hold a permit stands with other connections.
 #[derive(Default)]
-pub(in super::super) struct Membership {
+pub(crate) struct Membership {
     /// Whether it is one of these.
     pub(super) counted: bool,
     /// The limits that it is counted by already.
@@ -47,7 +79,7 @@ impl ConnectionPermit {
     }
 
     /// Holds the permit of a layer further out for as long as this one.
-    pub(in super::super) fn with_outer(mut self, outer: Option<Self>) -> Self {
+    pub(crate) fn with_outer(mut self, outer: Option<Self>) -> Self {
         self.0.outer = outer;
         self
     }
@@ -63,7 +95,7 @@ impl ConnectionPermit {
     }
 
     /// Whether the connections that it is one of take no more.
-    pub(in super::super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.any(|permit| permit.registry.as_ref().is_some_and(|registry| registry.is_closed()))
     }
 
@@ -79,12 +111,17 @@ impl ConnectionPermit {
         false
     }
 
-    pub(in super::super) fn is_ended(&self) -> bool {
+    /// Whether this permit is the first of its connections that a handler with another extractor has left behind.
+    pub(crate) fn is_first_unclaimed(&self) -> bool {
+        self.any(|permit| permit.registry.as_ref().is_some_and(|registry| registry.is_first_unclaimed()))
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
         self.0.signal.is_ended()
     }
 
     /// Whether the connection has been ended; if not, `cx` is woken when it is.
-    pub(in super::super) fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
+    pub(crate) fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
         self.0.signal.poll_ended(cx, half)
     }
 }
@@ -97,7 +134,7 @@ impl Drop for Inner {
         if let Some(registry) = &self.registry {
             registry.leave(&self.signal);
         }
-        self.signal.let_go();
+        self.signal.release();
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Registry {
     shards: [Mutex<HashSet<Entry>>; SHARDS],
     open: AtomicUsize,
     closed: AtomicBool,
+    /// Whether a permit has been left behind by a handler that uses another extractor.
+    unclaimed: AtomicBool,
     /// Notified whenever the last connection has gone.
     empty: Notify,
 }
@@ -54,7 +56,7 @@ impl Eq for Entry {}
 
 /// Why nobody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Full {
+pub(crate) enum Full {
     /// Nobody is let in any more.
     Closed,
     /// There are as many as there may be.
@@ -69,6 +71,7 @@ impl Registry {
             shards: array::from_fn(|_| Mutex::default()),
             open: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            unclaimed: AtomicBool::new(false),
             empty: Notify::new(),
         }
     }
@@ -112,6 +115,11 @@ impl Registry {
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether this is the first call: it is worth one warning.
+    pub(super) fn is_first_unclaimed(&self) -> bool {
+        !self.unclaimed.swap(true, Ordering::Relaxed)
     }
 
     /// The signals of all connections that there are, in no order that tells anything.

@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use http::request::Parts;
 
 use super::{
-    key_limit::{ConnectionKey, KeyLimit},
+    key::ConnectionKey,
+    key_limit::KeyLimit,
     permit::{ConnectionPermit, Membership},
     registry::{Full, Registry},
 };
@@ -35,11 +36,11 @@ use super::{
 /// let app = app.into_make_service_with_connect_info::<SocketAddr>();
 /// ```
 ///
-/// # What it does not reach
+/// # Other extractors
 ///
-/// The sockets of foreign extractors (axum's `WebSocketUpgrade`, fastwebsockets', yawc's): they take the connection past
-/// the layer, so that a permit covers their handshake only. Limits count handshakes under way then, and a drain does not
-/// know of their sockets.
+/// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc take the connection past the layer. Such a handler
+/// takes a [`ConnectionPermit`] too, and keeps it for as long as its socket lives. Without that, the layer counts the
+/// handshake and loses the socket, and warns once.
 #[derive(Clone)]
 #[must_use]
 pub struct Connections {
@@ -117,14 +118,12 @@ impl Connections {
         self.registry.emptied().await;
     }
 
-    pub(in super::super) fn membership(&self, permit: &ConnectionPermit) -> Membership {
+    pub(crate) fn membership(&self, permit: &ConnectionPermit) -> Membership {
         permit.membership(&self.registry)
     }
 
     /// Takes a place for the request; `None` where it has all that it needs, by a layer further `out`.
-    pub(in super::super) fn admit(
-        &self, parts: &Parts, out: Option<Membership>,
-    ) -> Result<Option<ConnectionPermit>, Full> {
+    pub(crate) fn admit(&self, parts: &Parts, out: Option<Membership>) -> Result<Option<ConnectionPermit>, Full> {
         if self.registry.is_closed() {
             return Err(Full::Closed);
         }

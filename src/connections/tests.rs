@@ -3,7 +3,7 @@ use std::{sync::Arc, thread, time::Duration};
 use http::request::Parts;
 use tokio::{
     sync::mpsc,
-    time::{Instant, advance, timeout},
+    time::{Instant, advance, sleep, timeout},
 };
 
 use super::{registry::Full, *};
@@ -29,8 +29,8 @@ async fn a_drain_signals_evenly_over_its_time() {
             sender.send(start.elapsed()).unwrap();
         });
     }
-    let drained = connections.drain(Duration::from_secs(10), Duration::from_secs(60)).await;
-    assert_eq!((drained.left, drained.ended), (500, 0));
+    let drained = connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(60)).await;
+    assert_eq!((drained.closed, drained.aborted), (500, 0));
     for turn in 0..500 {
         let due = Duration::from_millis(20) * turn;
         let late = signalled.recv().await.unwrap().saturating_sub(due);
@@ -42,23 +42,28 @@ async fn a_drain_signals_evenly_over_its_time() {
 async fn a_drain_ends_when_all_have_gone_and_at_its_deadline() {
     let start = Instant::now();
     let connections = Connections::new();
-    let drained = connections.drain(Duration::from_secs(10), Duration::from_secs(20)).await;
-    assert_eq!((drained.left, drained.ended, start.elapsed()), (0, 0, Duration::ZERO), "nobody was there");
+    let drained = connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(20)).await;
+    assert_eq!((drained.closed, drained.aborted, start.elapsed()), (0, 0, Duration::ZERO), "nobody was there");
     assert!(matches!(connections.admit(&parts(), None), Err(Full::Closed)));
 
     let connections = Connections::new();
     let permits = [admit(&connections), admit(&connections)];
-    let draining = tokio::spawn(connections.drain(Duration::from_secs(10), Duration::from_secs(20)));
+    let draining =
+        tokio::spawn(connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(20)).into_future());
     advance(Duration::from_secs(2)).await;
     drop(permits);
     let drained = draining.await.unwrap();
-    assert_eq!((drained.left, drained.ended, start.elapsed()), (2, 0, Duration::from_secs(2)), "before the last turn");
+    assert_eq!(
+        (drained.closed, drained.aborted, start.elapsed()),
+        (2, 0, Duration::from_secs(2)),
+        "before the last turn"
+    );
 
     let connections = Connections::new();
     let permits = [admit(&connections), admit(&connections)];
     let (start, closing) = (Instant::now(), permits[1].closing());
-    let drained = connections.drain(Duration::from_secs(10), Duration::from_secs(1)).await;
-    assert_eq!((drained.left, drained.ended, start.elapsed()), (0, 2, Duration::from_secs(1)), "cut short");
+    let drained = connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(1)).await;
+    assert_eq!((drained.closed, drained.aborted, start.elapsed()), (0, 2, Duration::from_secs(1)), "cut short");
     assert!(permits[0].is_ended() && closing.is_closing());
     assert!(timeout(Duration::from_secs(1), connections.wait()).await.is_err(), "they are still there");
     drop(permits);
@@ -112,18 +117,18 @@ async fn whoever_waits_no_longer_leaves_nothing_behind() {
 async fn a_drain_takes_any_duration() {
     let connections = Connections::new();
     let permits = [admit(&connections), admit(&connections)];
-    let draining = tokio::spawn(connections.drain(Duration::MAX, Duration::from_secs(1)));
+    let draining = tokio::spawn(connections.drain().over(Duration::MAX).deadline(Duration::from_secs(1)).into_future());
     let drained = draining.await.unwrap();
-    assert_eq!((drained.left, drained.ended), (0, 2));
+    assert_eq!((drained.closed, drained.aborted), (0, 2));
     // The time to ask in is cut to the deadline: the second was asked half way.
     assert!(permits.iter().all(|permit| permit.closing().is_closing()));
     drop(permits);
     let connections = Connections::new();
     let permit = admit(&connections);
-    let draining = tokio::spawn(connections.drain(Duration::ZERO, Duration::MAX));
+    let draining = tokio::spawn(connections.drain().over(Duration::ZERO).deadline(Duration::MAX).into_future());
     permit.closing().await;
     drop(permit);
-    assert_eq!(draining.await.unwrap().left, 1);
+    assert_eq!(draining.await.unwrap().closed, 1);
 }
 
 #[tokio::test]
@@ -150,4 +155,70 @@ async fn whoever_waits_for_the_last_finds_its_key_free() {
         assert_eq!(connections.len_of(None), 0);
         leaving.join().unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_shutdown_ends_with_its_server_and_its_connections() {
+    let start = Instant::now();
+    let connections = Connections::new();
+    let shutdown = connections.graceful_shutdown(sleep(Duration::from_secs(1)));
+    let (signal, late) = (shutdown.signal(), shutdown.signal());
+    let permit = admit(&connections);
+    let server = async {
+        signal.await;
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        // The last request.
+        sleep(Duration::from_secs(2)).await;
+        drop(permit);
+        sleep(Duration::from_secs(2)).await;
+        Ok::<_, &str>(())
+    };
+    let drained = shutdown.serve(server).await.unwrap();
+    assert_eq!((drained.closed, drained.aborted, start.elapsed()), (1, 0, Duration::from_secs(5)));
+    late.await;
+    assert!(matches!(connections.admit(&parts(), None), Err(Full::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_shutdown_waits_for_no_server_beyond_its_deadline() {
+    let start = Instant::now();
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let shutdown = connections.graceful_shutdown(sleep(Duration::from_secs(1)));
+    let drained = shutdown.serve(std::future::pending::<Result<(), &str>>()).await.unwrap();
+    assert_eq!((drained.closed, drained.aborted, start.elapsed()), (0, 1, Duration::from_secs(26)), "the default");
+    assert!(permit.is_ended());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_by_itself_begins_the_shutdown_and_one_that_fails_does_not() {
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let failing = connections.graceful_shutdown(std::future::pending()).serve(async { Err("no more files") });
+    assert_eq!(failing.await, Err("no more files"));
+    assert!(!permit.closing().is_closing());
+
+    let shutdown = connections.graceful_shutdown(std::future::pending()).over(Duration::ZERO).deadline(Duration::ZERO);
+    let drained = shutdown.serve(async { Ok::<_, &str>(()) }).await.unwrap();
+    assert_eq!((drained.closed, drained.aborted), (0, 1));
+
+    // After the signal, an error is told once the drain is over.
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let shutdown = connections.graceful_shutdown(std::future::ready(())).deadline(Duration::from_secs(3));
+    let start = Instant::now();
+    assert_eq!(shutdown.serve(async { Err("too late") }).await, Err("too late"));
+    assert_eq!(start.elapsed(), Duration::from_secs(3));
+    drop(permit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_nothing_until_it_is_awaited() {
+    let connections = Connections::new();
+    let drain = connections.drain();
+    assert_eq!(format!("{drain:?}"), "Drain { over: 15s, deadline: 25s, .. }");
+    let permit = admit(&connections);
+    assert!(!permit.closing().is_closing());
+    drop(permit);
+    assert_eq!(drain.await, Drained { closed: 0, aborted: 0 });
 }

@@ -21,7 +21,7 @@ pub(crate) fn lists(line: &HeaderValue, token: &str) -> bool {
 ///
 /// RFC 9110 §5.3: several lines of a field "combine" into one list, in order. One line is shared with the request, so that
 /// only a field on several lines costs an allocation.
-pub(super) fn joined<'a>(headers: &HeaderMap, name: &HeaderName, lines: Lines<'a>) -> Option<Cow<'a, HeaderValue>> {
+pub(crate) fn joined<'a>(headers: &HeaderMap, name: &HeaderName, lines: Lines<'a>) -> Option<Cow<'a, HeaderValue>> {
     match lines {
         Lines::None => None,
         Lines::One(line) => Some(Cow::Borrowed(line)),
@@ -35,7 +35,7 @@ pub(super) fn joined<'a>(headers: &HeaderMap, name: &HeaderName, lines: Lines<'a
 
 /// The lines of a field, as far as it matters how many they are.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Lines<'a> {
+pub(crate) enum Lines<'a> {
     #[default]
     None,
     One(&'a HeaderValue),
@@ -43,23 +43,23 @@ pub(super) enum Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn add(&mut self, line: &'a HeaderValue) {
+    pub(crate) fn add(&mut self, line: &'a HeaderValue) {
         *self = if let Self::None = self { Self::One(line) } else { Self::More };
     }
 }
 
 /// The tokens of a list, up to its end or its first fault.
-pub(super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn new(list: &'a [u8]) -> Self {
+    pub(crate) fn new(list: &'a [u8]) -> Self {
         Self { rest: list }
     }
 
     /// Whether all of the list has been read.
-    pub(super) fn are_read(&self) -> bool {
+    pub(crate) fn are_read(&self) -> bool {
         self.rest.is_empty()
     }
 }
@@ -84,22 +84,22 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 /// Reads the tokens of a field from left to right, and steps over the whitespace behind each.
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(field: &'a [u8]) -> Self {
+    pub(crate) fn new(field: &'a [u8]) -> Self {
         Self { rest: trim(field) }
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Steps over `delimiter`, if it is next.
     #[inline]
-    pub(super) fn take(&mut self, delimiter: u8) -> bool {
+    pub(crate) fn take(&mut self, delimiter: u8) -> bool {
         match self.rest {
             [first, rest @ ..] if *first == delimiter => {
                 self.rest = trim_start(rest);
@@ -110,28 +110,28 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over the commas between elements of a list.
-    pub(super) fn skip_empty_elements(&mut self) {
+    pub(crate) fn skip_empty_elements(&mut self) {
         // RFC 9110 §5.6.1.2: "MUST parse and ignore a reasonable number of empty list elements".
         while self.take(b',') {}
     }
 
     /// Steps over a token, if one is next.
     #[inline]
-    pub(super) fn token(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn token(&mut self) -> Option<&'a [u8]> {
         let (token, rest) = split_token(self.rest)?;
         self.rest = trim_start(rest);
         Some(token)
     }
 
     /// Steps over a token or a quoted string, and gives it as it is written.
-    pub(super) fn value(&mut self) -> &'a [u8] {
+    pub(crate) fn value(&mut self) -> &'a [u8] {
         let before = self.rest;
         self.token_or_quoted_token();
         trim(&before[..before.len() - self.rest.len()])
     }
 
     /// Steps over a token, or over a quoted string that holds one once it is unescaped.
-    pub(super) fn token_or_quoted_token(&mut self) -> bool {
+    pub(crate) fn token_or_quoted_token(&mut self) -> bool {
         // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
         let [b'"', quoted @ ..] = self.rest else {
             return self.token().is_some();
@@ -161,7 +161,7 @@ fn split_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Takes optional whitespace off both ends: spaces and tabs, nothing else (RFC 9110 §5.6.3).
-pub(super) fn trim(bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     let mut bytes = trim_start(bytes);
     while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

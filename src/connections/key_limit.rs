@@ -1,0 +1,105 @@
+//! How many connections each peer may have.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::request::Parts;
+
+use super::{
+    key::ConnectionKey,
+    registry::{Full, shrink},
+};
+
+/// A limit on the connections of each key, with the count for each key that has any.
+pub(super) struct KeyLimit {
+    limit: usize,
+    key: KeyOf,
+    counts: Mutex<HashMap<Option<ConnectionKey>, usize>>,
+}
+
+type KeyOf = Box<dyn Fn(&Parts) -> Option<ConnectionKey> + Send + Sync>;
+
+impl KeyLimit {
+    pub(super) fn new(
+        limit: usize, key: impl Fn(&Parts) -> Option<ConnectionKey> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { limit, key: Box::new(key), counts: Mutex::default() })
+    }
+
+    /// Takes one of those that the request's key has left.
+    pub(super) fn take(self: &Arc<Self>, parts: &Parts) -> Result<KeyPermit, Full> {
+        let key = (self.key)(parts);
+        let mut counts = self.lock();
+        let count = counts.get(&key).copied().unwrap_or_default();
+        if count >= self.limit {
+            return Err(Full::KeyLimit);
+        }
+        counts.insert(key.clone(), count + 1);
+        drop(counts);
+        Ok(KeyPermit { limit: Arc::clone(self), key })
+    }
+
+    pub(super) fn count(&self, key: Option<&ConnectionKey>) -> usize {
+        self.lock().get(&key.cloned()).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<ConnectionKey>, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for KeyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLimit").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// One of the connections of a key, given back when dropped.
+#[derive(Debug)]
+pub(super) struct KeyPermit {
+    limit: Arc<KeyLimit>,
+    key: Option<ConnectionKey>,
+}
+
+impl KeyPermit {
+    /// What it counts by.
+    pub(super) fn limit(&self) -> Arc<KeyLimit> {
+        Arc::clone(&self.limit)
+    }
+}
+
+impl Drop for KeyPermit {
+    fn drop(&mut self) {
+        let mut counts = self.limit.lock();
+        match counts.get_mut(&self.key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                counts.remove(&self.key);
+                shrink(&mut counts);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_nobody_holds_take_no_memory() {
+        let limit = KeyLimit::new(1, |parts| Some(ConnectionKey::from(parts.uri.path())));
+        let take = |path: String| {
+            let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
+            limit.take(&parts)
+        };
+        let permits: Vec<_> = (0..10_000).map(|n| take(format!("/{n}")).unwrap()).collect();
+        assert_eq!(take("/7".into()).unwrap_err(), Full::KeyLimit);
+        assert_eq!(limit.count(Some(&"/7".into())), 1);
+        drop(permits);
+        assert!(limit.lock().is_empty());
+        assert!(limit.lock().capacity() <= 128, "{}", limit.lock().capacity());
+    }
+}

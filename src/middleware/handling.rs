@@ -1,0 +1,170 @@
+//! The inner service at work on an approved handshake.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, header::SEC_WEBSOCKET_PROTOCOL};
+use hyper::upgrade::OnUpgrade;
+use tower_service::Service;
+
+use super::{
+    acceptance::Acceptance,
+    config::Config,
+    handoff::{Continuation, Handoff, Upgrade, spawn},
+    report,
+    response::{EmptyBody, RejectionResponse, close_unaccepted, is_foreign_acceptance, refuse},
+    upgrade_error::UpgradeError,
+};
+use crate::{
+    connections::ConnectionPermit,
+    handshake::{Rejection, RejectionKind, ServerHandshake, client::RequestHead},
+    observe::{PendingSpan, events, within},
+};
+
+/// The future of the inner service, which handles an approved handshake.
+pub(super) struct Handling<F> {
+    /// Boxed, so that it can move to a task of its own; `None` once it has ended or moved.
+    future: Option<Pin<Box<F>>>,
+    handoff: Arc<Handoff>,
+    /// Whether a layer further out has approved the handshake too: then that layer opens the gate.
+    nested: bool,
+}
+
+impl<F> Handling<F> {
+    /// Hands a handshake that was approved to the inner service, which has to be ready.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, if the handshake was not approved or there is no way to hand it over.
+    pub(super) fn start<S, R, ReqBody, ResBody>(
+        config: &Config<R>, decision: Result<ServerHandshake, Rejection>, permit: Option<ConnectionPermit>,
+        ready: &mut S, mut request: Request<ReqBody>,
+    ) -> Result<Self, Response<ResBody>>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>, Future = F>,
+        R: RejectionResponse<ResBody>,
+    {
+        let (handoff, nested) = match hand_over(config, decision, permit, &mut request) {
+            Ok(offered) => offered,
+            Err(rejection) => return Err(refuse(&config.respond, rejection, RequestHead::from(&request))),
+        };
+        report::handshake_approved(&handoff.server, request.uri());
+        Ok(Self { future: Some(Box::pin(ready.call(request))), handoff, nested })
+    }
+}
+
+/// Leaves an approved handshake in the request, for a handler to take.
+fn hand_over<R, B>(
+    config: &Config<R>, decision: Result<ServerHandshake, Rejection>, permit: Option<ConnectionPermit>,
+    request: &mut Request<B>,
+) -> Result<(Arc<Handoff>, bool), Rejection> {
+    let server = decision?;
+    let version = request.version();
+    // It stays in the request too, so that other extractors work behind this layer.
+    let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
+    let on_upgrade = on_upgrade.ok_or_else(|| Rejection::new(RejectionKind::UpgradeUnsupported, version))?;
+    if server.has_secrets() {
+        // The service behind this layer could echo or log them.
+        request.headers_mut().remove(SEC_WEBSOCKET_PROTOCOL);
+        if let Some(offered) = server.offered_subprotocols().to_field() {
+            request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered);
+        }
+    }
+    let handoff = Handoff::new(
+        server,
+        config.policy.known_subprotocols().cloned(),
+        config.handoff_timeout,
+        PendingSpan::new(request.uri().path()),
+        Upgrade { on_upgrade, permit },
+    );
+    handoff.offer(request.extensions_mut()).map_err(|kind| {
+        report::not_extracted(kind, RequestHead::from(&*request));
+        Rejection::new(kind, version)
+    })
+}
+
+impl<F, B, E> Handling<F>
+where
+    F: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    B: EmptyBody,
+{
+    #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<B>, E>> {
+        let future = self.future.as_mut().expect("`ResponseFuture` polled after completion");
+        match future.as_mut().poll(cx) {
+            // Where the handler's own answer and its acceptance come together, the answer stands.
+            Poll::Ready(result) => {
+                self.future = None;
+                Poll::Ready(self.conclude(result))
+            }
+            Poll::Pending => match (self.handoff.accepted(cx.waker()), self.future.take()) {
+                (Some(acceptance), Some(rest)) => Poll::Ready(Ok(self.go_straight_on(acceptance, rest))),
+                (_, future) => {
+                    self.future = future;
+                    Poll::Pending
+                }
+            },
+        }
+    }
+
+    /// The inner service has answered.
+    fn conclude(&self, result: Result<Response<B>, E>) -> Result<Response<B>, E> {
+        let mut response = result.inspect_err(|_| self.handoff.fail(UpgradeError::NotAnswered))?;
+        if self.handoff.is_accepted_by(&mut response, self.nested) {
+            if !self.nested {
+                let _ = self.handoff.release();
+            }
+            return Ok(response);
+        }
+        let over_http1 = self.handoff.server.over_http1();
+        if is_foreign_acceptance(&response, over_http1, self.handoff.is_taken()) {
+            self.handoff.warn_of_unclaimed_permit();
+            self.handoff.fail(UpgradeError::NotAnswered);
+            return Ok(response);
+        }
+        self.handoff.fail(UpgradeError::NotAnswered);
+        close_unaccepted(&mut response, over_http1);
+        Ok(response)
+    }
+
+    /// The handler has accepted: answers, and runs the rest of the handler in a task of its own.
+    fn go_straight_on(&self, acceptance: Acceptance, rest: Pin<Box<F>>) -> Response<B> {
+        let mut response = acceptance.into_response(&self.handoff.server);
+        let rest = RestOfHandler { future: rest };
+        if self.nested {
+            self.handoff.mark(&mut response, Box::pin(rest) as Continuation);
+        } else {
+            spawn(within(self.handoff.release(), rest));
+        }
+        response
+    }
+}
+
+impl<F> Drop for Handling<F> {
+    fn drop(&mut self) {
+        if self.future.take().is_some() {
+            self.handoff.fail(UpgradeError::ConnectionClosed);
+        }
+    }
+}
+
+/// The rest of a handler that has accepted. Nobody is there to take its result.
+struct RestOfHandler<F> {
+    future: Pin<Box<F>>,
+}
+
+impl<F, B, E> Future for RestOfHandler<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let result = ready!(self.future.as_mut().poll(cx));
+        events::handler_returned(result.ok().map(|response| response.status().as_u16()));
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,68 @@
+//! What operators are told of a handshake, read off the types that decide it.
+
+use http::Uri;
+use tracing::Level;
+
+use crate::{
+    handshake::{Authority, Origin, Rejection, RejectionKind, ServerHandshake, client::RequestHead},
+    observe::{
+        events::{self, RequestFields},
+        metrics,
+    },
+};
+
+pub(super) fn handshake_approved(server: &ServerHandshake, uri: &Uri) {
+    let origin = server.origin().map(Origin::as_str);
+    let request = RequestFields { path: uri.path(), origin, host: None, version: server.http_version() };
+    events::handshake_approved(request, server.subprotocol());
+    if let Some(reported) = server.reported() {
+        events::handshake_reported(request, reported);
+    }
+    metrics::handshake_approved(request.version);
+}
+
+pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
+    let kind = rejection.kind();
+    metrics::handshake_refused(kind.as_str(), head.http_version());
+    let (level, advice) = match kind {
+        RejectionKind::OriginNotAllowed => (
+            Level::INFO,
+            Some(
+                "origins of your own that are served under another host or scheme, as behind a proxy that rewrites \
+                 `Host` or `:scheme`, have to be listed",
+            ),
+        ),
+        RejectionKind::HostNotAllowed => {
+            (Level::INFO, Some("behind a proxy that rewrites `Host`, the name that it writes has to be listed"))
+        }
+        RejectionKind::ExtendedConnectUnsupported => (
+            Level::WARN,
+            Some("turn on the feature `http2` of ws-handshake, or have the server not announce extended `CONNECT`"),
+        ),
+        RejectionKind::DecisionTimedOut => (Level::WARN, None),
+        RejectionKind::UpgradeUnsupported => (Level::ERROR, None),
+        _ => (Level::INFO, None),
+    };
+    let origin = head.named_origin();
+    // The host matters where a rule compares it.
+    let compared = matches!(kind, RejectionKind::OriginNotAllowed | RejectionKind::HostNotAllowed);
+    let host = if compared { head.named_authority() } else { None };
+    let request = RequestFields {
+        path: head.path(),
+        origin: origin.as_ref().map(Origin::as_str),
+        host: host.as_ref().map(Authority::as_str),
+        version: head.http_version(),
+    };
+    events::handshake_refused(level, request, rejection, advice);
+}
+
+/// A handler, or a layer further in, could not take what it asked for.
+pub(super) fn not_extracted(kind: RejectionKind, head: RequestHead<'_>) {
+    match kind {
+        RejectionKind::LayerMissing => events::layer_missing(head.path()),
+        RejectionKind::UpgradeTaken => events::upgrade_taken(head.path()),
+        RejectionKind::PermitTaken => events::permit_taken(head.path()),
+        RejectionKind::ConnectionsMissing => events::connections_missing(head.path()),
+        _ => {}
+    }
+}

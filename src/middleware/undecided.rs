@@ -1,0 +1,68 @@
+//! A handshake that waits for an asynchronous predicate.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use tokio::{
+    task::unconstrained,
+    time::{Sleep, sleep},
+};
+use tower_service::Service;
+
+use super::{config::Config, handling::Handling, handoff::Handoff, response::RejectionResponse};
+use crate::{
+    connections::ConnectionPermit,
+    handshake::{Rejection, RejectionKind},
+    policy::Deciding,
+};
+
+/// A handshake that waits for an asynchronous predicate, with the service that was ready for it.
+pub(super) struct Undecided<S, ReqBody, R> {
+    config: Arc<Config<R>>,
+    deciding: Deciding,
+    timeout: Option<Pin<Box<Sleep>>>,
+    permit: Option<ConnectionPermit>,
+    ready: S,
+    request: Option<Request<ReqBody>>,
+}
+
+impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
+    pub(super) fn new(
+        config: Arc<Config<R>>, deciding: Deciding, permit: Option<ConnectionPermit>, ready: S,
+        request: Request<ReqBody>,
+    ) -> Self {
+        Self { config, deciding, timeout: None, permit, ready, request: Some(request) }
+    }
+
+    /// The outcome of the decision: the inner service at work on the handshake, or the refusal.
+    #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
+    pub(super) fn poll<ResBody>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handling<S::Future>, Response<ResBody>>>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+        R: RejectionResponse<ResBody>,
+    {
+        let decision = match Pin::new(&mut self.deciding).poll(cx) {
+            Poll::Ready(decision) => Some(decision),
+            Poll::Pending => {
+                let limit = self.config.decision_timeout;
+                let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep(limit)));
+                // A predicate that is always busy leaves nothing of this task's budget, without which no timer fires.
+                ready!(pin!(unconstrained(timeout.as_mut())).poll(cx));
+                None
+            }
+        };
+        let request = self.request.take().expect("`ResponseFuture` polled after completion");
+        let reject = |kind| Rejection::new(kind, request.version());
+        let mut decision = decision.unwrap_or_else(|| self.deciding.give_up(reject(RejectionKind::DecisionTimedOut)));
+        let is_closed = self.permit.as_ref().is_some_and(ConnectionPermit::is_closed);
+        if decision.is_ok() && (is_closed || Handoff::is_closed(request.extensions())) {
+            // Nobody is let in any more since the predicate was asked.
+            decision = Err(reject(RejectionKind::ServerDraining));
+        }
+        Poll::Ready(Handling::start(&self.config, decision, self.permit.take(), &mut self.ready, request))
+    }
+}

@@ -1,0 +1,114 @@
+//! What a connection did, from its stream to its end.
+
+use std::{fmt, io, task::Poll, time::Instant};
+
+use super::{
+    connection_span::ConnectionSpan,
+    metrics::{self, Meter},
+};
+
+/// The record of a connection, which ends when it is dropped. It is empty where nobody looks.
+#[derive(Default)]
+pub(crate) struct ConnectionRecord(Option<Box<Observed>>);
+
+struct Observed {
+    span: Option<ConnectionSpan>,
+    meter: Meter,
+    since: Instant,
+    read: u64,
+    written: u64,
+    end: EndReason,
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EndReason {
+    /// The handler dropped the stream, and none of the others was seen before.
+    Dropped,
+    /// The client had finished.
+    Eof,
+    /// A read or a write failed.
+    Failed,
+    /// A drain reached its deadline.
+    Drained,
+    /// The handler took the stream apart: the end of the connection cannot be seen.
+    Taken,
+}
+
+impl EndReason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::Eof => "eof",
+            Self::Failed => "error",
+            Self::Drained => "drained",
+            Self::Taken => "taken",
+        }
+    }
+}
+
+impl ConnectionRecord {
+    pub(super) fn new(span: Option<ConnectionSpan>) -> Self {
+        Self(Some(Box::new(Observed {
+            span,
+            meter: metrics::connection_opened(),
+            since: Instant::now(),
+            read: 0,
+            written: 0,
+            end: EndReason::Dropped,
+        })))
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The outcome of a read, with the number of bytes that it gave into a buffer that had room.
+    pub(crate) fn read(&mut self, read: &Poll<io::Result<()>>, bytes: usize) {
+        let Some(observed) = &mut self.0 else { return };
+        match read {
+            Poll::Ready(Ok(())) if bytes == 0 => observed.end = EndReason::Eof,
+            Poll::Ready(Ok(())) => {
+                observed.read += bytes as u64;
+                metrics::bytes_read(&observed.meter, bytes as u64);
+            }
+            Poll::Ready(Err(_)) => observed.end = EndReason::Failed,
+            Poll::Pending => {}
+        }
+    }
+
+    /// The outcome of a write.
+    pub(crate) fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        let Some(observed) = &mut self.0 else { return };
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                observed.written += *bytes as u64;
+                metrics::bytes_written(&observed.meter, *bytes as u64);
+            }
+            Poll::Ready(Err(_)) => observed.end = EndReason::Failed,
+            Poll::Pending => {}
+        }
+    }
+
+    pub(crate) fn ends(&mut self, end: EndReason) {
+        if let Some(observed) = &mut self.0 {
+            observed.end = end;
+        }
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        let end = self.end.name();
+        metrics::connection_ended(&self.meter, self.since.elapsed(), end);
+        if let Some(span) = &self.span {
+            span.end(self.read, self.written, end);
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConnectionRecord").field(&self.0.as_ref().map(|observed| observed.end)).finish()
+    }
+}

@@ -1,0 +1,46 @@
+//! The span of a connection.
+
+use tracing::{Instrument, Span, field::Empty};
+
+use super::events::TARGET;
+
+/// The span of one connection, from its acceptance to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionSpan(Span);
+
+impl ConnectionSpan {
+    /// It follows from the span of the request, which may end now.
+    pub(super) fn new(path: &str, origin: Option<&str>, version: &str) -> Self {
+        let span = tracing::info_span!(target: TARGET, parent: None, "websocket",
+            path,
+            origin,
+            version,
+            subprotocol = Empty,
+            bytes_read = Empty,
+            bytes_written = Empty,
+            end = Empty,
+        );
+        span.follows_from(Span::current());
+        Self(span)
+    }
+
+    /// Whether nobody looks at it.
+    pub(super) fn is_disabled(&self) -> bool {
+        self.0.is_disabled()
+    }
+
+    pub(super) fn record_subprotocol(&self, subprotocol: &str) {
+        self.0.record("subprotocol", subprotocol);
+    }
+
+    pub(super) fn end(&self, read: u64, written: u64, end: &'static str) {
+        self.0.record("bytes_read", read).record("bytes_written", written).record("end", end);
+        tracing::debug!(target: TARGET, parent: &self.0, bytes_read = read, bytes_written = written, end, "connection ended");
+    }
+}
+
+/// Runs a future in the span of its connection; where that has none, or nobody looks at it, in the current span.
+pub(crate) fn within<F: Future>(span: Option<ConnectionSpan>, future: F) -> impl Future<Output = F::Output> {
+    let span = span.filter(|span| !span.is_disabled());
+    future.instrument(span.map_or_else(Span::current, |ConnectionSpan(span)| span))
+}

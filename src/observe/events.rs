@@ -1,0 +1,133 @@
+//! What is logged: one event for each handshake decided, and one for each thing that goes wrong after that.
+
+use std::fmt;
+
+use tracing::Level;
+
+use super::escaped_path::EscapedPath;
+
+/// What a filter names: the crate, whatever its modules are called.
+pub(super) const TARGET: &str = "ws_handshake";
+
+/// What may be logged of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestFields<'a> {
+    pub(crate) path: &'a str,
+    /// The parsed origin.
+    pub(crate) origin: Option<&'a str>,
+    /// The parsed host.
+    pub(crate) host: Option<&'a str>,
+    pub(crate) version: &'static str,
+}
+
+pub(crate) fn handshake_approved(request: RequestFields<'_>, subprotocol: Option<&str>) {
+    let RequestFields { path, origin, version, .. } = request;
+    tracing::debug!(target: TARGET, path = %EscapedPath(path), origin, subprotocol, version, "handshake approved");
+}
+
+/// A policy that only reports has let a handshake through.
+pub(crate) fn handshake_reported(request: RequestFields<'_>, reason: &dyn fmt::Display) {
+    let RequestFields { path, origin, version, .. } = request;
+    tracing::warn!(target: TARGET, %reason, path = %EscapedPath(path), origin, version,
+        "handshake let through that would be refused"
+    );
+}
+
+/// `advice` says what the operator can do about it.
+pub(crate) fn handshake_refused(
+    level: Level, request: RequestFields<'_>, reason: &dyn fmt::Display, advice: Option<&'static str>,
+) {
+    let RequestFields { path, origin, host, version } = request;
+    let path = EscapedPath(path);
+    let (separator, advice) = advice.map_or(("", ""), |advice| ("; ", advice));
+    macro_rules! refused {
+        ($level:expr) => {
+            tracing::event!(target: TARGET, $level, %reason, %path, origin, host, version,
+                "handshake refused{separator}{advice}"
+            )
+        };
+    }
+    match level {
+        Level::ERROR => refused!(Level::ERROR),
+        Level::WARN => refused!(Level::WARN),
+        _ => refused!(Level::INFO),
+    }
+}
+
+pub(crate) fn layer_missing(path: &str) {
+    tracing::error!(target: TARGET, path = %EscapedPath(path),
+        "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one around its route"
+    );
+}
+
+pub(crate) fn upgrade_taken(path: &str) {
+    tracing::error!(target: TARGET, path = %EscapedPath(path),
+        "a handler extracts a handshake that was extracted before: extract it once"
+    );
+}
+
+pub(crate) fn permit_taken(path: &str) {
+    tracing::error!(target: TARGET, path = %EscapedPath(path),
+        "a handler extracts a `ConnectionPermit` twice, or beside `WsUpgrade` or `WsStream`, whose stream holds it: extract one"
+    );
+}
+
+pub(crate) fn connections_missing(path: &str) {
+    tracing::error!(target: TARGET, path = %EscapedPath(path),
+        "a handler extracts a `ConnectionPermit`, and its `WsHandshakeLayer` has no `connections`: add them"
+    );
+}
+
+/// Another extractor has opened a socket, and its handler has no permit.
+pub(crate) fn permit_unclaimed(path: Option<&str>) {
+    tracing::warn!(target: TARGET, path,
+        "a socket of another extractor is not counted among the `connections` of its layer, and no drain reaches it: have its \
+         handler take a `ConnectionPermit` too, and keep it for as long as the socket lives (this warning comes once)"
+    );
+}
+
+pub(crate) fn not_accepted(status: u16) {
+    tracing::debug!(target: TARGET, status, "approved handshake answered without being accepted");
+}
+
+pub(crate) fn connect_not_routed() {
+    tracing::warn!(target: TARGET,
+        "approved handshake over HTTP/2 answered 405: its route has to take `CONNECT`, as `any(handler)` does"
+    );
+}
+
+pub(crate) fn accepts_nothing(status: u16, instead: u16) {
+    tracing::warn!(target: TARGET, status, instead,
+        "a handler or a fallback answered a handshake over HTTP/2 with a status that would open the socket: accept \
+         the `WsUpgrade`, or answer with another"
+    );
+}
+
+#[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
+pub(crate) fn deflate_not_known() {
+    tracing::warn!(target: TARGET,
+        "a stream that agreed on permessage-deflate is given to a framing library without it: take `permessage_deflate` off \
+         its route, or call `decline_deflate` before accepting"
+    );
+}
+
+pub(crate) fn upgrade_failed(error: &dyn fmt::Display) {
+    tracing::warn!(target: TARGET, %error, "handshake accepted, but the upgrade failed");
+}
+
+/// A handler that accepted has returned, with a status unless it failed.
+pub(crate) fn handler_returned(status: Option<u16>) {
+    if status.is_some_and(|status| status >= 500) {
+        tracing::warn!(target: TARGET, status, "handler failed after accepting; its answer is dropped");
+    } else {
+        tracing::debug!(target: TARGET, status, "handler returned after accepting; its answer is dropped");
+    }
+}
+
+pub(crate) fn no_runtime() {
+    tracing::error!(target: TARGET, "no tokio runtime to run an accepted handshake in: serve from within one");
+}
+
+pub(crate) fn reports_only() {
+    tracing::warn!(target: TARGET, "the WebSocket handshake policy only reports: foreign origins and hosts are let through");
+}

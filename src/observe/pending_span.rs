@@ -1,0 +1,49 @@
+//! The span of a connection that is still to come.
+
+use std::sync::OnceLock;
+
+use tracing::Level;
+
+use super::{
+    connection_record::ConnectionRecord, connection_span::ConnectionSpan, escaped_path::EscapedPath, events::TARGET,
+    metrics,
+};
+
+/// The span of an approved handshake that may become a connection. Boxed, because it is carried about, and empty where
+/// nobody looks.
+#[derive(Debug)]
+pub(crate) struct PendingSpan(Option<Box<Pending>>);
+
+#[derive(Debug)]
+struct Pending {
+    path: Box<str>,
+    span: OnceLock<ConnectionSpan>,
+}
+
+impl PendingSpan {
+    pub(crate) fn new(path: &str) -> Self {
+        let looked_at = tracing::span_enabled!(target: TARGET, Level::INFO);
+        let pending = || Pending { path: EscapedPath(path).to_string().into(), span: OnceLock::new() };
+        Self(looked_at.then(|| Box::new(pending())))
+    }
+
+    /// The path of the request, escaped, where somebody looks.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.0.as_ref().map(|pending| &*pending.path)
+    }
+
+    /// The handshake's answer is on the way: here begins the span of the connection.
+    pub(crate) fn begin(&self, origin: Option<&str>, version: &str) -> Option<ConnectionSpan> {
+        let pending = self.0.as_ref()?;
+        Some(pending.span.get_or_init(|| ConnectionSpan::new(&pending.path, origin, version)).clone())
+    }
+
+    /// There is a stream: begins the record of the connection.
+    pub(crate) fn open(&self, origin: Option<&str>, version: &str, subprotocol: Option<&str>) -> ConnectionRecord {
+        let span = self.begin(origin, version).filter(|span| !span.is_disabled());
+        if let (Some(span), Some(subprotocol)) = (&span, subprotocol) {
+            span.record_subprotocol(subprotocol);
+        }
+        if span.is_none() && !metrics::ENABLED { ConnectionRecord::default() } else { ConnectionRecord::new(span) }
+    }
+}
