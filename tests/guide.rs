@@ -118,6 +118,21 @@ fn every_test_that_a_document_names_exists() {
     }
 }
 
+#[test]
+fn every_kind_of_rejection_is_in_the_guide() {
+    let checks = include_str!("../docs/guide/checks.md");
+    let kinds = include_str!("../src/handshake/rejection.rs").split_once("kinds! {").unwrap().1;
+    let mut rows = 0;
+    for line in kinds.lines().filter(|line| line.starts_with("    ") && line.ends_with(';')) {
+        let Some((name, rest)) = line.trim().split_once(" = ") else { continue };
+        let reason = rest.split_once('"').unwrap().1.trim_end_matches("\";");
+        let row = checks.lines().find(|row| row.starts_with(&format!("| `{name}` |")));
+        assert!(row.is_some_and(|row| row.ends_with(&format!("| {reason} |"))), "{name}");
+        rows += 1;
+    }
+    assert!(rows > 30, "{rows} kinds");
+}
+
 /// Paths of functions and modules in backticks.
 fn quoted_paths(text: &str) -> impl Iterator<Item = &str> {
     let is_path = |span: &str| span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c));
