@@ -48,7 +48,7 @@ impl EndReason {
 }
 
 impl ConnectionRecord {
-    pub(super) fn new(span: Option<ConnectionSpan>) -> Self {
+    pub(crate) fn new(span: Option<ConnectionSpan>) -> Self {
         Self(Some(Box::new(Observed {
             span,
             meter: metrics::connection_opened(),

@@ -10,7 +10,7 @@ pub(crate) struct ConnectionSpan(Span);
 
 impl ConnectionSpan {
     /// It follows from the span of the request, which may end now.
-    pub(super) fn new(path: &str, origin: Option<&str>, version: &str) -> Self {
+    pub(crate) fn new(path: &str, origin: Option<&str>, version: &str) -> Self {
         let span = tracing::info_span!(target: TARGET, parent: None, "websocket",
             path,
             origin,
@@ -25,15 +25,15 @@ impl ConnectionSpan {
     }
 
     /// Whether nobody looks at it.
-    pub(super) fn is_disabled(&self) -> bool {
+    pub(crate) fn is_disabled(&self) -> bool {
         self.0.is_disabled()
     }
 
-    pub(super) fn record_subprotocol(&self, subprotocol: &str) {
+    pub(crate) fn record_subprotocol(&self, subprotocol: &str) {
         self.0.record("subprotocol", subprotocol);
     }
 
-    pub(super) fn end(&self, read: u64, written: u64, end: &'static str) {
+    pub(crate) fn end(&self, read: u64, written: u64, end: &'static str) {
         self.0.record("bytes_read", read).record("bytes_written", written).record("end", end);
         tracing::debug!(target: TARGET, parent: &self.0, bytes_read = read, bytes_written = written, end, "connection ended");
     }

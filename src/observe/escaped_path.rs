@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A path that cannot forge a log line: printable ASCII, and at most 256 bytes of it.
-pub(super) struct EscapedPath<'a>(pub(super) &'a str);
+pub(crate) struct EscapedPath<'a>(pub(super) &'a str);
 
 impl fmt::Display for EscapedPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use tracing::Level;
 use super::escaped_path::EscapedPath;
 
 /// What a filter names: the crate, whatever its modules are called.
-pub(super) const TARGET: &str = "ws_handshake";
+pub(crate) const TARGET: &str = "ws_handshake";
 
 /// What may be logged of a request.
 #[derive(Clone, Copy)]

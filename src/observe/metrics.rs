@@ -46,7 +46,7 @@ pub fn describe_metrics() {
 }
 
 /// Whether anything is measured.
-pub(super) const ENABLED: bool = cfg!(feature = "metrics");
+pub(crate) const ENABLED: bool = cfg!(feature = "metrics");
 
 /// Defines functions, and for builds without the feature `metrics` their empty form: same signature, and a result that is
 /// `Default`.
