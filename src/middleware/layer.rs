@@ -64,7 +64,8 @@ use crate::{
 ///
 /// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc work behind this layer as they are. It decides
 /// their handshake; they answer it, so that its subprotocols, its permessage-deflate and its guard over the answer do not
-/// reach them. Over HTTP/2 only axum's knows how to.
+/// reach them. Over HTTP/2 only axum's knows how to. For [`connections`](Self::connections) to cover their sockets, their
+/// handlers take a [`ConnectionPermit`](crate::ConnectionPermit) too.
 ///
 /// # Bounds
 ///
@@ -153,8 +154,11 @@ impl<R: Clone> WsHandshakeLayer<R> {
         self.with_policy(|policy| policy.report_only(report_only))
     }
 
-    /// Counts the connections, limits them, and brings them to an end: see [`Connections`]. The default is to let the
-    /// streams live on by themselves.
+    /// Counts the connections, limits them, and closes them at a shutdown: see [`Connections`]. The default is none: streams
+    /// are neither counted nor closed.
+    ///
+    /// A handler that takes the connection with another extractor takes a [`ConnectionPermit`](crate::ConnectionPermit)
+    /// beside it. If it does not, the layer warns once.
     pub fn connections(self, connections: Connections) -> Self {
         self.with(|config| config.connections = Some(connections))
     }
