@@ -1,4 +1,4 @@
-//! Run with `cargo run --example chat --features tungstenite`, and open the address that it prints in two tabs.
+//! Run with `cargo run --example chat`, and open the address that it prints in two tabs.
 //!
 //! A room in which everybody hears what anybody says, by the subprotocol `v1.chat`: the first message is the name, and
 //! each one after it is said to all.

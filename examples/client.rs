@@ -1,5 +1,4 @@
-//! Run with `cargo run --example client --features client,yawc -- ws://127.0.0.1:3000/ws hello`, with the example `echo` at
-//! that address.
+//! Run with `cargo run --example client -- ws://127.0.0.1:3000/ws hello`, with the example `echo` at that address.
 //!
 //! The other end: it connects, says what was agreed on, sends each further argument as a message, prints what comes back,
 //! and closes. A refusal is printed with its fields and its body.
@@ -7,15 +6,14 @@
 use std::{error::Error, time::Duration};
 
 use clap::Parser;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, TryStreamExt};
 use http::Uri;
 use tokio::{net::TcpStream, time::timeout};
-use ws_handshake::{PermessageDeflate, WsRequest};
-use yawc::{
-    Options,
-    close::CloseCode,
-    frame::{Frame, OpCode},
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
 };
+use ws_handshake::WsRequest;
 
 #[derive(Parser)]
 struct Args {
@@ -32,9 +30,6 @@ struct Args {
     /// A field to send, as in `Authorization: Bearer 0xfeed`; may be given several times.
     #[arg(long)]
     header: Vec<String>,
-    /// Offer permessage-deflate, and compress.
-    #[arg(long)]
-    deflate: bool,
 }
 
 #[tokio::main]
@@ -47,9 +42,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for field in &args.header {
         let (name, value) = field.split_once(": ").ok_or("write a field as `Name: value`")?;
         request = request.header(name, value);
-    }
-    if args.deflate {
-        request = request.permessage_deflate(PermessageDeflate::new());
     }
 
     let uri: Uri = args.url.parse()?;
@@ -71,20 +63,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     println!("subprotocol: {}", stream.subprotocol().unwrap_or("none"));
-    println!("deflate: {}", stream.deflate().map_or("none".into(), |params| params.to_string()));
 
-    let mut socket = stream.into_yawc(Options::default().with_utf8().with_balanced_compression())?;
+    let mut socket = stream.into_tungstenite(None).await?;
     for message in args.messages {
-        socket.send(Frame::text(message)).await?;
+        socket.send(Message::text(message)).await?;
         loop {
-            let frame = timeout(Duration::from_secs(10), socket.next_frame()).await??;
-            if matches!(frame.opcode(), OpCode::Text | OpCode::Binary) {
-                println!("{}", String::from_utf8_lossy(frame.payload()));
+            let answer = timeout(Duration::from_secs(10), socket.try_next()).await??.ok_or("the server has gone")?;
+            if answer.is_text() || answer.is_binary() {
+                println!("{}", answer.to_text()?);
                 break;
             }
         }
     }
-    socket.send(Frame::close(CloseCode::Normal, "done")).await?;
-    while socket.next_frame().await.is_ok() {}
+    socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "done".into() })).await?;
+    while let Ok(Some(_)) = socket.try_next().await {}
     Ok(())
 }

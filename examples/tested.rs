@@ -1,4 +1,4 @@
-//! Run with `cargo test --example tested --features http2,testing,tungstenite`.
+//! Run with `cargo test --example tested`.
 //!
 //! A small application, and a file of tests to be copied: state and extractors, cookies on the answer, refusals, limits by
 //! address, timeouts and a drain, through the real layer and in memory, with and without a framing library.

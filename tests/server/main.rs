@@ -3,7 +3,6 @@
 
 mod accept;
 mod disconnects;
-mod examples;
 mod extract;
 #[cfg(not(feature = "http2"))]
 mod fail_closed;

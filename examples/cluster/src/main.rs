@@ -1,0 +1,136 @@
+//! Run with `cargo run -p cluster`, and open the address that it prints in two tabs; or as
+//! several nodes, each with `--addr 127.0.0.1:3001 --redis redis://127.0.0.1:6379` and an address of its own.
+//!
+//! The chat on more than one machine, by the subprotocol `v1.chat`, in which no message that was acknowledged is lost to
+//! a client that comes back. `docs/guide/cluster.md` says how, and what to put in front of it.
+//!
+//! - `GET /chat?since=17` continues behind message 17. The server begins with `{"since":17,"until":20,"lost":false}`:
+//!   what follows begins behind `since`, a client has caught up at `until`, and `lost` says that what came right after
+//!   the 17 asked for is not kept any more. Without `since` it begins with what is said next.
+//! - A client says `{"key":"..","from":"Ann","text":"hello"}`, with a key of its own choice. It is told
+//!   `{"ack":"..","id":18}` once the broker has the message, and everybody gets `{"id":18,"said":{..}}`, in order and
+//!   once.
+//! - A close frame with 1012 says that this node restarts, with 1013 that it cannot go on: come back, after a while that
+//!   is random, with the last id seen. A message without its acknowledgement may have been said or not: look for its key
+//!   in what was missed before saying it again.
+
+mod broker;
+mod in_process;
+mod redis_stream;
+#[cfg(test)]
+mod tests;
+mod visit;
+
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    response::Html,
+    routing::{any, get},
+    serve::ListenerExt,
+};
+use clap::Parser;
+use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
+use ws_handshake::{AllowOrigin, ConfigError, Connections, Subprotocols, WsHandshakeLayer};
+
+use self::{broker::Broker, in_process::InProcess, redis_stream::RedisStream};
+
+/// One node of a chat.
+#[derive(Parser)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    addr: SocketAddr,
+    /// The Redis (7.0 or newer) that all nodes share, as in `redis://127.0.0.1:6379`. Without one, this node is alone.
+    #[arg(long)]
+    redis: Option<String>,
+    /// An origin whose pages may connect beside those of the same origin, as in `https://*.example.com`; may be given
+    /// several times.
+    #[arg(long)]
+    allow_origin: Vec<String>,
+    /// How many sockets this node may have open.
+    #[arg(long, default_value_t = 10_000)]
+    limit: usize,
+    /// Over how many seconds the clients are asked to leave on SIGTERM, one after the other.
+    #[arg(long, default_value_t = 5)]
+    drain_over: u64,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let broker = Arc::new(match &args.redis {
+        Some(url) => Broker::Redis(RedisStream::follow(url)?),
+        None => Broker::InProcess(InProcess::default()),
+    });
+    let connections = Connections::new().limit(args.limit);
+    let app = app(broker, &args.allow_origin, &connections)?;
+    let listener = TcpListener::bind(args.addr).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    // Messages are small, and do not wait for each other.
+    let listener = listener.tap_io(|tcp| drop(tcp.set_nodelay(true)));
+
+    // One signal for both, as in the example `shutdown`.
+    let (over, deadline) = (Duration::from_secs(args.drain_over), Duration::from_secs(args.drain_over + 5));
+    let (stop, stopped) = watch::channel(false);
+    let serving = async {
+        tokio::select! {
+            served = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone())) => served,
+            () = async { wait(stopped.clone()).await; sleep(deadline).await } => Ok(()),
+        }
+    };
+    let draining = async {
+        wait(stopped.clone()).await;
+        println!("stopping, with {} connections", connections.len());
+        connections.drain(over, deadline).await
+    };
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        stop.send_replace(true);
+    });
+    let (served, drained) = tokio::join!(serving, draining);
+    println!("{} left, {} were ended", drained.left, drained.ended);
+    Ok(served?)
+}
+
+fn app(broker: Arc<Broker>, allow_origin: &[String], connections: &Connections) -> Result<Router, ConfigError> {
+    let layer = WsHandshakeLayer::new()
+        .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(allow_origin)?))
+        .subprotocols(Subprotocols::new(["v1.chat"])?.required())
+        .connections(connections.clone());
+    Ok(Router::new()
+        .route("/", get(async || Html(include_str!("page.html"))))
+        .route("/chat", any(visit::chat))
+        .layer(layer)
+        .route("/health", get(health))
+        .with_state(broker))
+}
+
+/// Whether new clients are of use here; a node that is stopping does not answer at all.
+async fn health(State(broker): State<Arc<Broker>>) -> StatusCode {
+    if broker.is_there() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error says that nobody is left to stop it.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Ctrl-C, or what systemd, Docker and Kubernetes send.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    let terminated = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut terminated) => drop(terminated.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

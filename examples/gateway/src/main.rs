@@ -1,0 +1,214 @@
+//! Run with `cargo run --release -p gateway -- --listen 127.0.0.1:8080 --upstream ws://127.0.0.1:9001 --allow-origin
+//! https://app.example.com`, with any WebSocket server at the upstream's address. Clients may speak HTTP/1.1 and HTTP/2.
+//!
+//! A reverse proxy that gives a server in any language what this crate enforces: handshakes by the letter, origins and
+//! hosts allowed, limits in all and for each peer, a drain on SIGTERM or Ctrl-C, and metrics.
+//!
+//! - A handshake is decided first, then asked of the upstream with the same offers, and answered once the upstream has
+//!   agreed. The upstream's refusal is the client's; 502 for one that is not there or answers wrongly, 504 for a slow one.
+//! - What follows is copied, in both directions until both have ended. A reset is passed on, but for one to or from a client
+//!   over HTTP/2, which sees an end.
+//! - Plain HTTP goes through as well. `CONNECT` and `TRACE` are 405.
+//! - On SIGTERM it takes no more connections, and ends the sockets one after the other, without a close frame.
+
+mod args;
+mod fields;
+mod http;
+mod serve;
+mod tunnel;
+mod websocket;
+
+use std::{
+    error::Error,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use ::http::{Method, Request, StatusCode, header::ALLOW, uri::Authority};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use clap::Parser;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use tokio::{net::TcpListener, runtime::Builder, signal, sync::watch, time::sleep};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use ws_handshake::{
+    AllowHost, AllowOrigin, ConfigError, ConnectionKey, Connections, WsHandshakeLayer, WsUpgrade,
+    handshake::request_authority,
+};
+
+use self::{args::Args, fields::Peer};
+
+/// What every request is handled with.
+struct Gateway {
+    upstream: Authority,
+    upstream_timeout: Duration,
+    body_timeout: Duration,
+    idle_timeout: Duration,
+    hosts: Option<AllowHost>,
+    behind_proxy: bool,
+    proto: String,
+    client: http::Client,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
+    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let args = Args::parse();
+    if args.upstream.as_str() == args.listen.to_string() {
+        return Err("--upstream is what --listen says: the gateway would ask itself".into());
+    }
+    let connections = limits(&args);
+    let (stop, stopped) = watch::channel(false);
+    // Whoever has the port already would share it, and with it the clients.
+    let bound = StdListener::bind(args.listen).map_err(|error| format!("--listen {}: {error}", args.listen))?;
+    let mut listen = bound.local_addr()?;
+    drop(bound);
+    let main = Builder::new_current_thread().enable_all().build()?;
+    if let Some(address) = args.metrics {
+        main.block_on(async {
+            let listener = TcpListener::bind(address).await.map_err(|error| format!("--metrics {address}: {error}"))?;
+            observe(listener)
+        })?;
+    }
+    // A runtime of its own for each core, with a listener of its own on the same port: a socket stays where it was accepted,
+    // and no core waits for another. Small messages gain a fifth by it.
+    let cores = if cfg!(unix) { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+    let mut workers = Vec::new();
+    for _ in 0..cores {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(async { serve::listener(listen) })?;
+        listen = listener.local_addr()?;
+        let app = app(&args, &connections)?;
+        let times = serve::Times { head: args.head_timeout, drain: args.drain_over };
+        let serving = serve::run(listener, app, connections.clone(), stopped.clone(), times);
+        workers.push(thread::spawn(move || runtime.block_on(serving)));
+    }
+    println!("listening on http://{listen}");
+    main.block_on(async {
+        asked_to_stop().await;
+        println!("stopping, with {} sockets", connections.len());
+        stop.send_replace(true);
+        // Without looking into frames, sockets can only be ended: evenly over a while, so that clients do not all come back
+        // at once.
+        connections.drain(args.drain_over, args.drain_over + serve::GRACE).await;
+    });
+    for worker in workers {
+        worker.join().map_err(|_| "a worker has panicked")?;
+    }
+    Ok(())
+}
+
+fn limits(args: &Args) -> Connections {
+    let behind_proxy = args.behind_proxy;
+    Connections::new().limit(args.limit as usize).limit_per(args.limit_per_peer as usize, move |parts| {
+        if behind_proxy {
+            return ConnectionKey::forwarded(&parts.headers);
+        }
+        parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| ConnectionKey::network(peer.ip()))
+    })
+}
+
+fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
+    let mut layer = WsHandshakeLayer::new()
+        .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(&args.allow_origin)?))
+        .connections(connections.clone());
+    if args.require_origin {
+        layer = layer.require_origin();
+    }
+    let hosts = if args.allow_host.is_empty() { None } else { Some(AllowHost::list(&args.allow_host)?) };
+    if let Some(hosts) = &hosts {
+        layer = layer.allow_hosts(hosts.clone());
+    }
+    let gateway = Gateway {
+        upstream: args.upstream.clone(),
+        upstream_timeout: args.upstream_timeout,
+        body_timeout: args.body_timeout,
+        idle_timeout: args.idle_timeout,
+        hosts,
+        behind_proxy: args.behind_proxy,
+        proto: args.proto.clone(),
+        client: http::client(),
+    };
+    Ok(Router::new().fallback(handle).layer(layer).with_state(Arc::new(gateway)))
+}
+
+async fn handle(
+    State(gateway): State<Arc<Gateway>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, ws: Option<WsUpgrade>,
+    request: Request<Body>,
+) -> Response {
+    // Of a handshake the layer has looked at this.
+    let authority = match request_authority(&request) {
+        Ok(authority) => authority,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let Some(peer) = Peer::of(&gateway, peer, &authority, request.headers()) else {
+        tracing::warn!(%peer, "`X-Forwarded-For` names no address: `--behind-proxy` is for where it always does");
+        return (StatusCode::BAD_REQUEST, "`X-Forwarded-For` names no address").into_response();
+    };
+    match ws {
+        Some(ws) => websocket::handle(&gateway, &peer, ws, request.into_parts().0).await,
+        // This is a gateway to one server, and no way to others; and nobody's fields are to be read back by a script.
+        None if [Method::CONNECT, Method::TRACE].contains(request.method()) => {
+            (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]).into_response()
+        }
+        None if gateway.hosts.as_ref().is_some_and(|hosts| !hosts.allows(&authority)) => {
+            tracing::info!(host = authority.host(), "request refused: `--allow-host` does not list this host");
+            (StatusCode::FORBIDDEN, "this host is not served here").into_response()
+        }
+        None => http::handle(&gateway, &peer, request).await,
+    }
+}
+
+/// Says why the upstream has not answered as it should, and answers in its place.
+fn upstream_failed(status: StatusCode, reason: &'static str, cause: Option<&dyn Error>) -> Response {
+    let cause =
+        cause.map(|cause| format!("{cause}{}", cause.source().map(|source| format!(": {source}")).unwrap_or_default()));
+    tracing::warn!(reason, cause, status = status.as_u16(), "the upstream failed");
+    metrics::counter!("gateway.upstream.failures", "reason" => reason).increment(1);
+    (status, reason).into_response()
+}
+
+fn observe(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    const BUCKETS: [f64; 6] = [1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0];
+    let metrics = PrometheusBuilder::new()
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(Matcher::Full("websocket.server.connection.duration".into()), &BUCKETS)?
+        .install_recorder()?;
+    ws_handshake::describe_metrics();
+    metrics::describe_counter!("gateway.upstream.failures", "Requests that the upstream did not answer as it should");
+    println!("metrics on http://{}/metrics", listener.local_addr()?);
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
+    let app = Router::new().route("/metrics", get(async move || metrics.render()));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(())
+}
+
+/// Ctrl-C, or what systemd, Docker and Kubernetes send.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    let terminated = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut terminated) => drop(terminated.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
