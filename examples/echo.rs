@@ -12,10 +12,6 @@ use axum::{
 use clap::Parser;
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::net::TcpListener;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, protocol::Role},
-};
 use ws_handshake::{AllowHost, AllowOrigin, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
 
 #[derive(Parser)]
@@ -63,8 +59,8 @@ async fn echo(stream: WsStream) {
     }
 }
 
-async fn frames(stream: WsStream) -> Result<(), tungstenite::Error> {
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+async fn frames(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut socket = stream.into_tungstenite(None).await?;
     while let Some(message) = socket.try_next().await? {
         if message.is_text() || message.is_binary() {
             socket.send(message).await?;

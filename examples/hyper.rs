@@ -16,10 +16,6 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::TcpListener;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, protocol::Role},
-};
 use tower::{ServiceBuilder, service_fn};
 use ws_handshake::{AllowHost, WsHandshakeLayer, WsStream, WsUpgrade};
 
@@ -63,8 +59,8 @@ async fn handle(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
     })
 }
 
-async fn echo(stream: WsStream) -> Result<(), tungstenite::Error> {
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+async fn echo(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut socket = stream.into_tungstenite(None).await?;
     while let Some(message) = socket.try_next().await? {
         if message.is_text() || message.is_binary() {
             socket.send(message).await?;

@@ -9,10 +9,6 @@ use std::{error::Error, path::PathBuf, time::Duration};
 use axum::{Router, routing::any};
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::{fs, net::TcpListener, time};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, protocol::Role},
-};
 use ws_handshake::{AllowHost, OriginList, WsHandshakeLayer, WsStream};
 
 #[tokio::main]
@@ -67,8 +63,8 @@ async fn echo(stream: WsStream) {
     }
 }
 
-async fn frames(stream: WsStream) -> Result<(), tungstenite::Error> {
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+async fn frames(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut socket = stream.into_tungstenite(None).await?;
     while let Some(message) = socket.try_next().await? {
         if message.is_text() || message.is_binary() {
             socket.send(message).await?;

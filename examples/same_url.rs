@@ -12,10 +12,6 @@ use axum::{
 };
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::net::TcpListener;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, protocol::Role},
-};
 use ws_handshake::{AllowHost, WsHandshakeLayer, WsStream, WsUpgrade};
 
 const PAGE: &str = r#"<!doctype html>
@@ -51,8 +47,8 @@ async fn page_or_socket(ws: Option<WsUpgrade>) -> Response {
     }
 }
 
-async fn echo(stream: WsStream) -> Result<(), tungstenite::Error> {
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+async fn echo(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut socket = stream.into_tungstenite(None).await?;
     while let Some(message) = socket.try_next().await? {
         if message.is_text() || message.is_binary() {
             socket.send(message).await?;

@@ -1,5 +1,5 @@
 //! Run with `cargo run --example shutdown`, connect some clients to the address that it prints, and stop it by Ctrl-C or
-//! SIGTERM. With `--features http2` it serves sockets over HTTP/2 too.
+//! SIGTERM. It serves sockets over HTTP/2 too.
 //!
 //! It takes no more handshakes then, asks each client in its turn to leave, spread over five seconds, ends after ten
 //! those that have not, and exits. The first argument is another address to listen on.
@@ -13,7 +13,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         self,
-        protocol::{CloseFrame, Role, frame::coding::CloseCode},
+        protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream};
@@ -55,7 +55,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Echoes, and takes its leave when it is asked to.
 async fn echo(stream: WsStream) {
     let mut closing = stream.closing();
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    let Ok(mut socket) = stream.into_tungstenite(None).await else { return };
     loop {
         let done = tokio::select! {
             message = socket.try_next() => answer(&mut socket, message).await,

@@ -23,7 +23,6 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::{SinkExt, TryStreamExt};
 use http::{HeaderMap, StatusCode, header};
 use tokio::net::TcpListener;
-use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use ws_handshake::{AllowHost, Origin, Subprotocols, WsHandshakeLayer, WsStream, WsUpgrade};
 
 #[tokio::main]
@@ -76,8 +75,8 @@ async fn socket(State(tickets): State<Arc<Memory>>, ws: WsUpgrade) -> Result<Res
     }))
 }
 
-async fn greet(user: &str, stream: WsStream) -> tokio_tungstenite::tungstenite::Result<()> {
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+async fn greet(user: &str, stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut socket = stream.into_tungstenite(None).await?;
     socket.send(format!("hello {user}").into()).await?;
     while let Some(message) = socket.try_next().await? {
         if message.is_text() || message.is_binary() {
