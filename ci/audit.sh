@@ -19,9 +19,9 @@ cargo deny --locked --features http2,metrics,testing check bans
 # The framing libraries know nothing of each other: in pairs they count as one.
 features() {
     local libraries=fastwebsockets,tokio-websockets,tungstenite,yawc
-    cargo hack clippy --quiet --locked --lib --feature-powerset --depth 2 --group-features "$libraries" \
+    cargo hack clippy -p ws-handshake --quiet --locked --lib --feature-powerset --depth 2 --group-features "$libraries" \
         --exclude-features default,tower -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo hack doc --quiet --locked --no-deps --each-feature --exclude-all-features \
+    RUSTDOCFLAGS="-D warnings" cargo hack doc -p ws-handshake --quiet --locked --no-deps --each-feature --exclude-all-features \
         --exclude-no-default-features
 }
 
@@ -35,7 +35,7 @@ echo "--- the oldest dependencies"
 bash ci/minimal.sh
 
 echo "--- the public face"
-face=$(CARGO_TERM_QUIET=true cargo +nightly public-api --all-features -sss --target-dir target/public-api)
+face=$(CARGO_TERM_QUIET=true cargo +nightly public-api -p ws-handshake --all-features -sss --target-dir target/public-api)
 if [[ ${1:-} == --write ]]; then
     printf '%s\n' "$face" >ci/public-api.txt
 else
@@ -45,7 +45,7 @@ echo "$(wc -l <ci/public-api.txt) items, as in ci/public-api.txt"
 
 echo "--- Miri, over what reads a peer's bytes"
 # The tables, and few of the cases that are made up: those have their time in the fuzzers.
-PROPTEST_CASES=2 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --no-default-features --lib handshake::
+PROPTEST_CASES=2 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p ws-handshake --quiet --no-default-features --lib handshake::
 
 echo "--- each feature, each pair of features, and the documentation of each"
 wait "$features" || { cat "$log" >&2; exit 1; }

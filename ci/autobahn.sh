@@ -3,7 +3,7 @@
 # through the example `gateway` and without it: docs/results/autobahn.md.
 #
 # `--write` writes that file rather than comparing it. `--full` has the cases about permessage-deflate send all of their
-# messages. `SERVERS=FILE ci/autobahn.sh` takes the executable of benches/framing from there instead of building it.
+# messages. `SERVERS=FILE ci/autobahn.sh` takes the executable of comparisons/benches/framing from there instead of building it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,7 +26,7 @@ python3 -m venv "$venv"
 
 if [[ -z ${SERVERS:-} ]]; then
     SERVERS=$(
-        cargo bench --quiet --no-run --all-features --bench framing --message-format=json | python3 -c '
+        cargo bench --quiet --locked --no-run -p comparisons --bench framing --message-format=json | python3 -c '
 import json, sys
 built = (json.loads(line) for line in sys.stdin if line.startswith("{"))
 print(*(artifact["executable"] for artifact in built if artifact.get("target", {}).get("kind") == ["bench"]))'
@@ -35,7 +35,7 @@ fi
 
 # shellcheck source=ci/suites.sh
 source ci/suites.sh
-EXAMPLES=$(dirname "$SERVERS")
+programs
 
 # run ADDRESS NAME ARGUMENT...
 run() {
@@ -52,13 +52,12 @@ both() {
 for library in fastwebsockets tokio-websockets tungstenite yawc; do
     deflate=()
     [[ $library == yawc ]] || deflate=(--without-deflate)
-    start BEHIND "$(basename "$SERVERS")" --serve "$library"
-    start OWN "$(basename "$SERVERS")" --serve "own-$library"
+    start BEHIND "$SERVERS" --serve "$library"
+    start OWN "$SERVERS" --serve "own-$library"
     suite "$library" both "$library" "${deflate[@]}"
 done
-cargo build --quiet --all-features --example gateway
 start WEBSOCKETS "$venv/bin/python" ci/autobahn/echo.py
-start GATEWAY "${CARGO_TARGET_DIR:-target}/debug/examples/gateway" --listen 127.0.0.1:0 --upstream "ws://$WEBSOCKETS"
+start GATEWAY gateway --listen 127.0.0.1:0 --upstream "ws://$WEBSOCKETS"
 for server in WEBSOCKETS GATEWAY; do
     suite "$server" run "${!server}" "${server,,}"
 done

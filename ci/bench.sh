@@ -7,12 +7,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=ci/packages.sh
 source ci/packages.sh
 packages valgrind=valgrind
-# All with the features that ci/autobahn.sh has built them with.
 bench() {
-    cargo bench --quiet --locked --all-features --bench "$@"
+    cargo bench --quiet --locked -p ws-handshake --all-features --bench "$@"
 }
 bench decision
 bench allocations
 bench connections -- --seconds 10
 bench floods
-cargo run --quiet --locked --release --manifest-path benches/peers/Cargo.toml -- --counts
+cargo run --quiet --locked --release -p comparisons -- --counts

@@ -3,37 +3,37 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cargo fmt --check
+cargo fmt --all --check
 
+echo "clippy --workspace --all-features"
+cargo clippy --quiet --locked --workspace --all-features --all-targets -- -D warnings
 # Each pair of features is for ci/audit.sh, on the library alone: tests may be all that uses an item.
-for features in --no-default-features "--no-default-features --features tower" "" --all-features; do
+for features in "" "--no-default-features --features tower" --no-default-features; do
     echo "clippy ${features:-(default features)}"
     # shellcheck disable=SC2086 # several arguments, or none
-    cargo clippy --quiet --locked --all-targets $features -- -D warnings
+    cargo clippy --quiet --locked -p ws-handshake --all-targets $features -- -D warnings
 done
 
-for features in --all-features --no-default-features; do
-    echo "doc $features"
-    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps $features
-done
+export RUSTDOCFLAGS="-D warnings"
+echo "doc --workspace --all-features"
+cargo doc --quiet --locked --workspace --no-deps --all-features
+echo "doc --no-default-features"
+cargo doc --quiet --locked -p ws-handshake --no-deps --no-default-features
 
 # The first line is this crate itself.
-tree=$(cargo tree --locked --no-default-features -e normal --depth 1 --prefix none)
+tree=$(cargo tree --locked -p ws-handshake --no-default-features -e normal --depth 1 --prefix none)
 dependencies=$(tail -n +2 <<<"$tree" | cut -d ' ' -f 1 | sort | xargs)
 echo "without features: $dependencies"
 [[ $dependencies == "arc-swap base64 http sha1" ]]
 
 python3 ci/imports.py
 
-# Packages of their own, which nothing above has looked at.
-for package in benches/peers fuzz; do
-    echo "fmt, clippy $package"
-    cargo fmt --check --manifest-path "$package/Cargo.toml"
-    cargo clippy --quiet --locked --all-targets --target-dir target --manifest-path "$package/Cargo.toml" -- \
-        -D warnings
-done
-
 dirty=--allow-dirty
 if [[ -n ${CI:-} ]]; then dirty=; fi
-cargo package --quiet --locked $dirty
-echo "packaged"
+cargo package --quiet --locked -p ws-handshake $dirty
+packaged=$(cargo package --list --locked -p ws-handshake $dirty)
+if grep -E '^(ci|comparisons|examples|fuzz)/' <<<"$packaged"; then
+    echo "the package carries files of the workspace" >&2
+    exit 1
+fi
+echo "packaged, $(wc -l <<<"$packaged") files"

@@ -11,9 +11,5 @@ export PATH=$PATH:/usr/sbin
 source ci/packages.sh
 packages redis-server=redis-server haproxy=haproxy
 
-# With all features, as the tests have them, so that nothing is built twice.
-cargo build --quiet --locked --all-features --example cluster
-CLUSTER=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/cluster")
-export CLUSTER
-# By `cargo test`, for `cargo bench` would build it all for release.
-cargo test --quiet --locked --all-features --bench cluster -- "$@"
+# By `cargo test` of the whole workspace, so that nothing is built twice: `cargo bench` would build it all for release.
+cargo test --quiet --locked --workspace --all-features --bench cluster -- "$@"

@@ -8,7 +8,4 @@ export PATH=$PATH:/usr/sbin
 source ci/packages.sh
 packages nginx=nginx-light haproxy=haproxy
 
-cargo build --quiet --locked --release --features client,metrics --example gateway
-GATEWAY=$(realpath "${CARGO_TARGET_DIR:-target}/release/examples/gateway")
-export GATEWAY
-cargo bench --quiet --locked --features client,metrics --bench gateway
+cargo bench --quiet --locked -p gateway

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What README and the guide tell a reader to run: docs/guide.
 #
-# `EXAMPLES=DIRECTORY ci/guide.sh` takes the examples built there instead of building them.
+# `PROGRAMS=DIRECTORY ci/guide.sh` takes the programs built there, as in `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,5 +15,5 @@ python3 -m venv "$venv"
 
 # shellcheck source=ci/suites.sh
 source ci/suites.sh
-examples
-"$venv/bin/python" ci/guide/run.py "$EXAMPLES"
+programs
+"$venv/bin/python" ci/guide/run.py "$PROGRAMS"

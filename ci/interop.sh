@@ -2,7 +2,7 @@
 # Clients that nobody here wrote, against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium, and over
 # HTTP/2 Chromium and Node's own client. And servers of Node's `ws` and Python's `websockets`, for the example `client`.
 #
-# `EXAMPLES=DIRECTORY ci/interop.sh` takes the examples built there instead of building them.
+# `PROGRAMS=DIRECTORY ci/interop.sh` takes the programs built there, as in `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,7 +16,7 @@ python3 -m venv "$venv"
 
 # shellcheck source=ci/suites.sh
 source ci/suites.sh
-examples
+programs
 
 export LISTED_ORIGIN=https://app.example.com ORIGINS_FILE=$work/origins.txt ORIGINS_STDERR=$work/ORIGINS.stderr
 echo "# The clients rewrite this." >"$ORIGINS_FILE"
@@ -40,7 +40,8 @@ export TLS_STDOUT=$work/TLS.stdout TLS_CHAT_STDOUT=$work/TLS_CHAT.stdout TLS_CHA
 export HIJACK_STDOUT=$work/HIJACK.stdout
 export TLS_ALLOWS_OTHER_STDOUT=$work/TLS_ALLOWS_OTHER.stdout
 
-export CLIENT=$EXAMPLES/client
+CLIENT=$(program client) COMPRESSING_CLIENT=$(program compressing_client)
+export CLIENT COMPRESSING_CLIENT
 
 suite "Node's ws" node --test --test-reporter=spec ci/interop/node/ws.mjs
 suite "Node's http2" node --test --test-reporter=spec ci/interop/node/http2.mjs

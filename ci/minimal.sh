@@ -13,9 +13,9 @@ import re
 import sys
 
 manifest = open(sys.argv[1]).read()
-# Without dependencies for tests, and without the targets that have them.
-manifest = re.sub(r"(?ms)^\[dev-dependencies\].*?(?=^\[lints)", "", manifest)
-manifest = re.sub(r"(?ms)^\[\[.*", "", manifest)
+# Without the other packages of the workspace, dependencies for tests, and the targets that have them.
+manifest = re.sub(r"(?ms)^\[workspace\]\n.*?(?=^\[workspace\.package\])", "[workspace]\n", manifest)
+manifest = re.sub(r"(?ms)^\[dev-dependencies\].*", "", manifest)
 manifest = re.sub(r"(?m)^yawc = .*\n", "", manifest)
 open(sys.argv[1], "w").write(manifest)
 END

@@ -2,7 +2,7 @@
 # Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies; and three that forbid a path, in
 # front of a server of tests/server.
 #
-# `EXAMPLES=DIRECTORY ci/proxies.sh` takes the example built there instead of building it.
+# `PROGRAMS=DIRECTORY ci/proxies.sh` takes the programs built there, as in `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin
@@ -14,7 +14,7 @@ packages apache2=apache2-bin caddy=caddy haproxy=haproxy nghttpx=nghttp2-proxy n
 
 # shellcheck source=ci/suites.sh
 source ci/suites.sh
-examples
+programs
 
 # Where each proxy listens, and where the suite itself stands between a proxy and the example.
 proxies=(
@@ -163,6 +163,6 @@ launch_nghttpx nghttpx-http2 "$NGHTTPX_HTTP2" "$NGHTTPX_HTTP2_TAP" 's|proto=http
 
 listens "${proxies[@]}"
 suite "Proxies" node --test --test-reporter=spec ci/interop/node/proxies.mjs
-suite "Smuggling" cargo test --quiet --all-features --test server -- --ignored --exact \
+suite "Smuggling" cargo test --quiet --workspace --all-features --test server -- --ignored --exact \
     proxied::a_path_that_the_proxy_forbids_is_never_served_behind_a_refused_upgrade
 conclude

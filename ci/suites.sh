@@ -1,11 +1,18 @@
 # shellcheck shell=bash
 # To be sourced by scripts that start servers and run suites of tests against them.
 
-examples() {
-    if [[ -z ${EXAMPLES:-} ]]; then
-        cargo build --quiet --all-features --examples
-        EXAMPLES=${CARGO_TARGET_DIR:-target}/debug/examples
+# programs: builds the examples and the programs of the other packages, unless $PROGRAMS is the directory of built ones. With
+# the features that `cargo test --workspace --all-features` has built them with.
+programs() {
+    if [[ -z ${PROGRAMS:-} ]]; then
+        cargo build --quiet --locked --workspace --all-features --bins --examples
+        PROGRAMS=${CARGO_TARGET_DIR:-target}/debug
     fi
+}
+
+# program NAME: the path of a package's program, or of an example.
+program() {
+    if [[ -x $PROGRAMS/$1 ]]; then echo "$PROGRAMS/$1"; else echo "$PROGRAMS/examples/$1"; fi
 }
 
 work=$(mktemp -d)
@@ -19,11 +26,11 @@ stop() {
 }
 trap stop EXIT
 
-# start VARIABLE PROGRAM ARGUMENT...: starts an example, or a program given by its path, and puts the HOST:PORT that it
-# prints in the variable.
+# start VARIABLE PROGRAM ARGUMENT...: starts a program, given by its name or by its path, and puts the HOST:PORT that it prints
+# in the variable.
 start() {
     local variable=$1 program=$2 address=
-    [[ $program == */* ]] || program=$EXAMPLES/$program
+    [[ $program == */* ]] || program=$(program "$program")
     shift 2
     : >"$work/$variable.stdout" # which the background process creates only in its own time
     "$program" "$@" >"$work/$variable.stdout" 2>"$work/$variable.stderr" &

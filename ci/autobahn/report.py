@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/results/autobahn.md"
 KNOWN = tomllib.loads((ROOT / "ci/autobahn/known.toml").read_text())["known"]
 
-# The name of each server of benches/framing: its crate, and how many cases there are for it.
+# The name of each server of comparisons/benches/framing: its crate, and how many cases there are for it.
 LIBRARIES = {
     "fastwebsockets": ("fastwebsockets", 301),
     "tokio-websockets": ("tokio-websockets", 301),
@@ -38,7 +38,7 @@ The last column has the same three counts. yawc has permessage-deflate, and with
 13, which the others do not. Each of those sends 1,000 messages; here they end after 1 MiB if that comes first.
 `ci/autobahn.sh --full` leaves them whole, for the same verdicts.
 
-The servers echo; they are those of `benches/framing`. yawc's has `Options::with_utf8` and a limit of 64 MiB by
+The servers echo; they are those of `comparisons/benches/framing`. yawc's has `Options::with_utf8` and a limit of 64 MiB by
 `Options::with_limits`: it does not check text by itself, and the largest messages of the cases have 16 MiB.
 
 ## Through the gateway

@@ -1,16 +1,19 @@
 """Runs what README and the guide tell a reader to run, and holds what they say comes out against what does.
 
-Run as `run.py EXAMPLES`, the directory of the built examples. In each page the blocks are run from top to bottom:
+Run as `run.py PROGRAMS`, the directory of the built programs, as in `target/debug`. In each page the blocks are run from top
+to bottom:
 
-- `sh`: by bash. `cargo run --example NAME` is the built example, once its features are seen to be those it needs; one that
-  serves goes on until the end of the page, and `$NAME` is its address. What takes a machine for itself, or is a step of
-  `.ci/run`, has to stand in the script named by `ELSEWHERE`.
+- `sh`: by bash. `cargo run --example NAME` and `cargo run -p NAME` are the built programs; a program that serves goes on until
+  the end of the page, and `$NAME` is its address. A command that takes a machine for itself, or is a step of `.ci/run`, has to
+  stand in the script named by `ELSEWHERE`.
 - `text` behind it: what that has printed; `...` stands for anything within a line.
 - `toml`, `yaml`, `ini`: read as Cargo, Kubernetes and systemd read them.
 
-Commands of cargo that stand in the text are held against the targets of Cargo.toml and the features that those need.
+Commands of cargo that stand in the text are held against the packages of the workspace, their targets, and the features that
+those need.
 """
 
+import json
 import os
 import re
 import shlex
@@ -26,19 +29,16 @@ import kubernetes_validate
 import yaml
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = tomllib.loads((ROOT / "Cargo.toml").read_text())
-FEATURES = MANIFEST["features"]
-# Those without an entry are found by Cargo, and need nothing.
-TARGETS = {("example", path.stem): set() for path in ROOT.glob("examples/*.rs")} | {
-    (kind, target["name"]): set(target.get("required-features", []))
-    for kind in ("bench", "example", "test")
-    for target in MANIFEST[kind]
-}
+METADATA = json.loads(subprocess.check_output(["cargo", "metadata", "--no-deps", "--format-version=1"], cwd=ROOT))
+PACKAGES = {package["name"]: package for package in METADATA["packages"]}
+# Where cargo looks without `-p` and `--workspace`.
+DEFAULT = [package for package in METADATA["packages"] if package["id"] in METADATA["workspace_default_members"]]
+FEATURES = PACKAGES["ws-handshake"]["features"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
 # Commands that are run by somebody else: the beginning of the command, and the script that has to run it.
-ELSEWHERE = {"cargo test --all-features": ".ci/run"}
+ELSEWHERE = {"cargo test --workspace --all-features": ".ci/run"}
 # Pages whose commands are read, and run, by somebody else.
-TAKEN = {"docs/guide/cluster.md": "benches/cluster/programs.rs"}
+TAKEN = {"docs/guide/cluster.md": "examples/cluster/benches/cluster/programs.rs"}
 # What is not there on a machine that only builds.
 STAND_INS = {"/usr/local/bin/chat": "/bin/true"}
 
@@ -56,48 +56,76 @@ def blocks(page):
         yield language, re.sub(rf"(?m)^{indent}", "", text), line
 
 
-def enabled(names):
-    """Those features, and all that they bring."""
+def enabled(package, names):
+    """Those features of a package, and all that they bring."""
     found = set()
     while names:
         name = names.pop()
-        if name in FEATURES and name not in found:
+        if name in package["features"] and name not in found:
             found.add(name)
-            names.update(FEATURES[name])
+            names.update(package["features"][name])
     return found
 
 
+def option(own, *flags):
+    """The value of an option of cargo's."""
+    return next((own[own.index(flag) + 1] for flag in flags if flag in own), None)
+
+
 def cargo(command):
-    """The verb, the name of the target, and the arguments, if this is cargo's and names an example, a benchmark or a test."""
+    """The verb, the kind and the name of the target, and the arguments, if this is cargo's and names a target or a package."""
     own, _, rest = command.partition(" -- ")
     own = shlex.split(own)
-    kind = next((kind for kind in ("bench", "example", "test") if f"--{kind}" in own), None)
-    if own[:1] != ["cargo"] or not kind or "--manifest-path" in own:
+    kind = next((kind for kind in ("bench", "bin", "example", "test") if f"--{kind}" in own), None)
+    named = option(own, "-p", "--package")
+    if own[:1] != ["cargo"] or not (kind or named):
         return None
-    name = own[own.index(f"--{kind}") + 1]
+    if named and named not in PACKAGES:
+        raise ValueError(f"`{command}`: there is no package {named}")
+    packages = [PACKAGES[named]] if named else METADATA["packages"] if "--workspace" in own else DEFAULT
+    if own[1] == "run" and not kind:
+        kind, name = "bin", packages[0]["default_run"] or named
+    else:
+        name = option(own, f"--{kind}")
+    if kind is None:
+        return None
+    found = [
+        (package, set(target.get("required-features", [])))
+        for package in packages
+        for target in package["targets"]
+        if target["name"] == name and kind in target["kind"]
+    ]
+    if not found:
+        raise ValueError(f"`{command}`: there is no {kind} {name}")
+    package, needed = found[0]
     features = set() if "--no-default-features" in own else {"default"}
-    if "--features" in own:
-        features |= set(own[own.index("--features") + 1].split(","))
+    features |= set((option(own, "--features") or "").split(",")) - {""}
+    unknown = features - {"default"} - set(package["features"])
+    if unknown:
+        raise ValueError(f"`{command}`: {package['name']} has no feature {', '.join(sorted(unknown))}")
     if "--all-features" in own:
-        features |= set(FEATURES)
-    missing = TARGETS.get((kind, name), {"to be written"}) - enabled(features)
+        features |= set(package["features"])
+    missing = needed - enabled(package, features)
     if missing:
         raise ValueError(f"`{command}` also needs {', '.join(sorted(missing))}")
-    return own[1], name, rest
+    return own[1], kind, name, rest
 
 
-def example(command):
-    """The name and the arguments of `cargo run --example NAME`, if that is what it is."""
+def program(command, programs):
+    """The path, the name and the arguments of what `cargo run` runs, if that is what it is."""
     found = cargo(command)
-    return found[1:] if found and found[0] == "run" else None
+    if not found or found[0] != "run":
+        return None
+    _, kind, name, rest = found
+    return programs / "examples" / name if kind == "example" else programs / name, name, rest
 
 
 def check_spans(page):
     """What stands in a line of text, as in a table, is to be what one can run too."""
     text = page.read_text()
-    for found in re.finditer(r"`(cargo (?:bench|run|test) [^`]+)`", text):
+    for found in re.finditer(r"`(cargo\s(?:bench|build|run|test)\s[^`]+)`", text):
         try:
-            cargo(found[1])
+            cargo(" ".join(found[1].split()))
         except ValueError as problem:
             fail(page, text.count("\n", 0, found.start()) + 1, problem)
 
@@ -105,8 +133,8 @@ def check_spans(page):
 class Reader:
     """Does what a page says."""
 
-    def __init__(self, page, directory, examples):
-        self.page, self.directory, self.examples = page, directory, examples
+    def __init__(self, page, directory, programs):
+        self.page, self.directory, self.programs = page, directory, programs
         self.servers = []
         self.environment = dict(os.environ, NO_COLOR="1")
 
@@ -122,12 +150,12 @@ class Reader:
                     fail(self.page, line, f"`{command}` is not run by {script}")
                 continue
             try:
-                found = example(command)
+                found = program(command, self.programs)
                 # Within another command, as behind `timeout`.
-                inner = re.search(r"cargo run --example ([a-z_]+)(?: --features [a-z0-9,-]+)?(?: --)?", command)
+                inner = re.search(r"cargo run (?:--example|-p) [a-z_]+(?: --)?", command)
                 if not found and inner:
-                    example(inner[0])
-                    command = command.replace(inner[0], str(self.examples / inner[1]))
+                    path, *_ = program(inner[0].removesuffix(" --"), self.programs)
+                    command = command.replace(inner[0], str(path))
             except ValueError as problem:
                 fail(self.page, line, problem)
             printed += self.start(line, *found) if found else self.bash(line, command)
@@ -142,14 +170,14 @@ class Reader:
             fail(self.page, line, f"`{command}` failed: {done.stderr}{done.stdout}")
         return done.stdout
 
-    def start(self, line, name, arguments):
-        """Runs an example until it has ended, or listens; then it is left alone."""
+    def start(self, line, path, name, arguments):
+        """Runs a program until it has ended, or listens; then it is left alone."""
         output = open(self.directory / f"{name}.out", "w+")
         arguments = subprocess.check_output(
             ["bash", "-c", f"printf '%s\\n' {arguments}"], env=self.environment, text=True
         ).split("\n") if arguments else []
         process = subprocess.Popen(
-            [self.examples / name, *filter(None, arguments)],
+            [path, *filter(None, arguments)],
             cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT, text=True,
         )
         for _ in range(200):
@@ -207,12 +235,12 @@ def check_ini(page, line, text, directory):
 
 
 def main():
-    examples = Path(sys.argv[1]).absolute()
+    programs = Path(sys.argv[1]).absolute()
     ran = 0
     for page in PAGES:
         check_spans(page)
         with tempfile.TemporaryDirectory() as directory:
-            reader = Reader(page, Path(directory), examples)
+            reader = Reader(page, Path(directory), programs)
             printed = None
             try:
                 for language, text, line in blocks(page):

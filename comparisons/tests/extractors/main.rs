@@ -1,4 +1,4 @@
-//! The cases of `tests/cases`, against the extractors that axum's users have: the table of `docs/cases.md`.
+//! The cases of `tests/cases`, against the extractors that axum's users have: the table of `docs/results/cases.md`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 #[path = "../../../tests/cases/servers.rs"]
@@ -20,7 +20,7 @@ use servers::Server;
 /// `WRITE_CASES=1 cargo test -p comparisons --test extractors` renews the table.
 #[test]
 fn the_table_of_the_guide_is_what_is_found() {
-    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cases.md");
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/results/cases.md");
     let written = fs::read_to_string(guide).unwrap();
     let start = written.find("| Cases of |").expect("a table");
     let end = written[start..].find("\n\n").map_or(written.len(), |end| start + end + 1);
@@ -28,7 +28,7 @@ fn the_table_of_the_guide_is_what_is_found() {
     if env::var_os("WRITE_CASES").is_some() {
         fs::write(guide, found).unwrap();
     } else {
-        assert_eq!(written, found, "docs/cases.md is not what is found; WRITE_CASES=1 renews it");
+        assert_eq!(written, found, "docs/results/cases.md is not what is found; WRITE_CASES=1 renews it");
     }
 }
 
@@ -58,7 +58,7 @@ fn table() -> String {
                 let address = ours::serve(&runtime, server(&subject.policy));
                 subject.hold(address, |_, _| ()).unwrap()
             });
-            row(&format!("[{0}](../tests/cases/{0}.json): {1}", subject.name, subject.about), &scores);
+            row(&format!("[{0}](../../tests/cases/{0}.json): {1}", subject.name, subject.about), &scores);
             sums.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += score);
         }
         row(&format!("**all: {title}**"), &sums);

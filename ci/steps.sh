@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# To be sourced by `.ci/run` and `ci/full.sh`: steps that are timed, all of which run, and a table of them at the end.
+
+# Every build is from scratch or of what has changed since. Nothing here is compiled twice in a row.
+export CARGO_INCREMENTAL=0
+
+steps=()
+failed=0
+
+# step COMMAND...: runs it, and notes how long it took and whether it passed.
+step() {
+    local began=$SECONDS verdict=passed
+    printf '\n=== %s\n' "$*"
+    "$@" || verdict=FAILED
+    [[ $verdict == passed ]] || failed=$((failed + 1))
+    steps+=("$(printf '%-68s %6d  %s' "$*" $((SECONDS - began)) "$verdict")")
+}
+
+# conclude: prints the table, and fails if a step has failed.
+conclude() {
+    printf '\n%-68s %6s  %s\n' step seconds verdict
+    printf '%s\n' "${steps[@]}"
+    printf '%-68s %6d  %s\n' all "$SECONDS" "$((${#steps[@]} - failed)) of ${#steps[@]} passed"
+    ((failed == 0))
+}
