@@ -1,7 +1,7 @@
 //! Run with `cargo bench --features testing --bench handshake`: how long the parts of a handshake take, by criterion.
 //!
 //! Times are for comparing one machine with itself. What must not depend on it is counted: `--bench decision`, and
-//! `benches/peers`, where the others are measured beside.
+//! `comparisons`, where the others are measured beside.
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 
 #[path = "decision/cases.rs"]
