@@ -1,11 +1,14 @@
 //! Run with `cargo run --example client -- ws://127.0.0.1:3000/ws hello`, with the example `echo` at that address.
 //!
 //! The other end: it connects, says what was agreed on, sends each further argument as a message, prints what comes back,
-//! and closes. A refusal is printed with its fields and its body.
+//! and closes. A refusal is printed with its headers and its body. Options:
+//!
+//! - `--subprotocol v1.chat`: a subprotocol to offer, the most preferred first; may be given several times.
+//! - `--header "Authorization: Bearer 0xfeed"`: a header to send; may be given several times.
+//! - `--origin https://app.example.com`: the page to connect from, as a browser names it.
 
 use std::{error::Error, time::Duration};
 
-use clap::Parser;
 use futures_util::{SinkExt, TryStreamExt};
 use http::Uri;
 use tokio::{net::TcpStream, time::timeout};
@@ -15,36 +18,29 @@ use tokio_tungstenite::tungstenite::{
 };
 use ws_handshake::WsRequest;
 
-#[derive(Parser)]
-struct Args {
-    /// Where to connect, as in `ws://host:port/path`.
-    url: String,
-    /// What to send.
-    messages: Vec<String>,
-    /// A subprotocol to offer, the most preferred first; may be given several times.
-    #[arg(long)]
-    subprotocol: Vec<String>,
-    /// The page to connect from, as a browser would say it.
-    #[arg(long)]
-    origin: Option<String>,
-    /// A field to send, as in `Authorization: Bearer 0xfeed`; may be given several times.
-    #[arg(long)]
-    header: Vec<String>,
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
-    let mut request = WsRequest::new(&args.url).subprotocols(&args.subprotocol);
-    if let Some(origin) = &args.origin {
+    let (mut subprotocols, mut headers, mut origin, mut words) = (Vec::new(), Vec::new(), None, Vec::new());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--subprotocol" => subprotocols.push(args.next().ok_or("name a subprotocol")?),
+            "--header" => headers.push(args.next().ok_or("write a header as `Name: value`")?),
+            "--origin" => origin = Some(args.next().ok_or("name an origin")?),
+            _ => words.push(arg),
+        }
+    }
+    let (url, messages) = words.split_first().ok_or("name the server, as in `ws://127.0.0.1:3000/ws`")?;
+    let mut request = WsRequest::new(url).subprotocols(&subprotocols);
+    if let Some(origin) = &origin {
         request = request.origin(origin);
     }
-    for field in &args.header {
-        let (name, value) = field.split_once(": ").ok_or("write a field as `Name: value`")?;
+    for header in &headers {
+        let (name, value) = header.split_once(": ").ok_or("write a header as `Name: value`")?;
         request = request.header(name, value);
     }
 
-    let uri: Uri = args.url.parse()?;
+    let uri: Uri = url.parse()?;
     let host = uri.host().ok_or("write the URL as `ws://host:port/path`")?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let connection = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
@@ -65,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("subprotocol: {}", stream.subprotocol().unwrap_or("none"));
 
     let mut socket = stream.into_tungstenite(None).await?;
-    for message in args.messages {
+    for message in messages {
         socket.send(Message::text(message)).await?;
         loop {
             let answer = timeout(Duration::from_secs(10), socket.try_next()).await??.ok_or("the server has gone")?;

@@ -1,6 +1,10 @@
 //! Run with `cargo run --example echo`, and open the address that it prints.
 //!
-//! `/` is a page that opens the socket at `/ws`, sends, and shows what comes back.
+//! `/` is a page that opens the socket at `/ws`, sends, and shows what comes back. Options, behind `--`:
+//!
+//! - `--addr 127.0.0.1:3000`: where to listen.
+//! - `--allow-origin https://*.example.com`: another origin whose pages may connect; may be given several times.
+//! - `--subprotocol v1.chat`: a subprotocol to speak, the most preferred first; may be given several times.
 
 use std::{error::Error, net::SocketAddr};
 
@@ -9,28 +13,14 @@ use axum::{
     response::Html,
     routing::{any, get},
 };
-use clap::Parser;
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::net::TcpListener;
 use ws_handshake::{AllowHost, AllowOrigin, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
 
-#[derive(Parser)]
-struct Args {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:3000")]
-    addr: SocketAddr,
-    /// Another origin whose pages may connect, as in `https://*.example.com`; may be given several times.
-    #[arg(long)]
-    allow_origin: Vec<String>,
-    /// A subprotocol to speak, the most preferred first; may be given several times.
-    #[arg(long)]
-    subprotocol: Vec<String>,
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::INFO).init();
-    let args = Args::parse();
+    let args = Args::parse()?;
     let names = args.subprotocol.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let page = include_str!("echo.html").replace("/*SUBPROTOCOLS*/[]", &format!("[{names}]"));
     let app = Router::new().route("/", get(async move || Html(page))).route("/ws", any(echo)).layer(layer(&args)?);
@@ -67,4 +57,27 @@ async fn frames(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
         }
     }
     Ok(())
+}
+
+struct Args {
+    addr: SocketAddr,
+    allow_origin: Vec<String>,
+    subprotocol: Vec<String>,
+}
+
+impl Args {
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut args = Self { addr: ([127, 0, 0, 1], 3000).into(), allow_origin: Vec::new(), subprotocol: Vec::new() };
+        let mut given = std::env::args().skip(1);
+        while let Some(option) = given.next() {
+            let value = given.next().ok_or_else(|| format!("`{option}` needs a value"))?;
+            match option.as_str() {
+                "--addr" => args.addr = value.parse()?,
+                "--allow-origin" => args.allow_origin.push(value),
+                "--subprotocol" => args.subprotocol.push(value),
+                _ => return Err(format!("there is no option `{option}`").into()),
+            }
+        }
+        Ok(args)
+    }
 }
