@@ -41,7 +41,7 @@ use crate::oracle::{lines, lists, parsed_lines, tempts};
 pub fn connection(data: &[u8]) {
     let [mode, sent @ ..] = data else { return };
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    let ended = runtime.block_on(async { timeout(Duration::from_hours(1), exchange(*mode, sent)).await });
+    let ended = runtime.block_on(async { timeout(Duration::from_secs(3600), exchange(*mode, sent)).await });
     let (seen, answered) = ended.expect("the connection ends once its client has");
     seen.iter().for_each(Seen::check);
     let over_http2 = serves_both(*mode) && sent.starts_with(b"PRI ");

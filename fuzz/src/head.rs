@@ -12,7 +12,7 @@ use crate::oracle::{accept, lines, lists, tempts};
 
 /// Reads the text of a request, over HTTP/1 and again as if HTTP/2 had brought it, with `Upgrade` for `:protocol`.
 ///
-/// What is approved keeps the rules written down in [`over_http1`] and [`over_http2`], and what keeps them is not refused but
+/// What is approved keeps the rules written down in `over_http1` and `over_http2`, and what keeps them is not refused but
 /// for its host. A refusal is a 4xx made of fixed texts.
 pub fn head(data: &[u8]) {
     let Some(mut parts) = parse(data) else { return };
