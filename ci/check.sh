@@ -26,6 +26,12 @@ dependencies=$(tail -n +2 <<<"$tree" | cut -d ' ' -f 1 | sort | xargs)
 echo "without features: $dependencies"
 [[ $dependencies == "arc-swap base64 http sha1" ]]
 
+# `cargo run --example echo` compiles these, and a few more for the features of the crate's own tests.
+crates=$(cargo tree --locked -p ws-handshake-examples -e normal,build,dev --prefix none --no-dedupe |
+    cut -d ' ' -f 1,2 | sort -u | wc -l)
+echo "small examples: $crates crates"
+((crates <= 115))
+
 python3 ci/imports.py
 
 dirty=--allow-dirty
