@@ -32,9 +32,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
     let connections = Connections::new();
     let layer = WsHandshakeLayer::new()
-        .allow_hosts(AllowHost::loopback())
+        .allow_host(AllowHost::loopback())
         .connections(connections.clone())
-        .subprotocols(Subprotocols::new(["v1.chat"])?.required());
+        .subprotocols(Subprotocols::new(["v1.chat"])?.required(true));
     let app = Router::new()
         .route("/", get(async || Html(include_str!("chat.html"))))
         .route("/ws", any(chat))
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         served = axum::serve(listener, app) => served?,
         _ = tokio::signal::ctrl_c() => {}
     }
-    connections.drain(Duration::from_secs(1), Duration::from_secs(5)).await;
+    connections.drain().over(Duration::from_secs(1)).deadline(Duration::from_secs(5)).await;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use axum::{
 };
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::net::TcpListener;
-use ws_handshake::{AllowHost, AllowOrigin, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
+use ws_handshake::{AllowHost, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -31,14 +31,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn layer(args: &Args) -> Result<WsHandshakeLayer, ConfigError> {
-    let mut layer =
-        WsHandshakeLayer::new().allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(&args.allow_origin)?));
+    let mut layer = WsHandshakeLayer::new().add_trusted_origins(&args.allow_origin)?;
     if !args.subprotocol.is_empty() {
         layer = layer.subprotocols(Subprotocols::new(&args.subprotocol)?);
     }
     if args.addr.ip().is_loopback() {
         // A page whose name was made to resolve to this machine is of the same origin as its own requests.
-        layer = layer.allow_hosts(AllowHost::loopback());
+        layer = layer.allow_host(AllowHost::loopback());
     }
     Ok(layer)
 }

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let service = ServiceBuilder::new()
-        .layer(WsHandshakeLayer::new().allow_hosts(AllowHost::loopback()))
+        .layer(WsHandshakeLayer::new().allow_host(AllowHost::loopback()))
         .service(service_fn(handle));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -49,7 +49,7 @@ async fn handle(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
     if request.uri().path() != "/ws" {
         return Ok(Response::new(Full::from("The socket is at /ws.\n")));
     }
-    Ok(match WsUpgrade::from_request(&mut request) {
+    Ok(match WsUpgrade::take_from(&mut request) {
         Ok(ws) => ws.on_upgrade_into(async |stream| {
             if let Err(error) = echo(stream).await {
                 eprintln!("socket ended: {error}");

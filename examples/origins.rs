@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let origins = OriginList::new(lines(&text)?)?;
     tokio::spawn(reload(path, text, origins.clone()));
 
-    let layer = WsHandshakeLayer::new().allow_origin(origins).allow_hosts(AllowHost::loopback());
+    let layer = WsHandshakeLayer::new().allow_origin(origins).allow_host(AllowHost::loopback());
     let app = Router::new().route("/ws", any(echo)).layer(layer);
     let listener = TcpListener::bind(address).await?;
     println!("listening on ws://{}/ws", listener.local_addr()?);

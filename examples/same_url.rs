@@ -27,7 +27,7 @@ const PAGE: &str = r#"<!doctype html>
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let layer = WsHandshakeLayer::new().allow_hosts(AllowHost::loopback());
+    let layer = WsHandshakeLayer::new().allow_host(AllowHost::loopback());
     let app = Router::new().route("/", any(page_or_socket)).layer(layer);
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);

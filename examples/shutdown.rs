@@ -1,14 +1,14 @@
 //! Run with `cargo run --example shutdown`, connect some clients to the address that it prints, and stop it by Ctrl-C or
 //! SIGTERM. It serves sockets over HTTP/2 too.
 //!
-//! It takes no more handshakes then, asks each client in its turn to leave, spread over five seconds, ends after ten
-//! those that have not, and exits. The first argument is another address to listen on.
+//! The server then refuses handshakes, asks each client to close, spread over five seconds, aborts what is open after ten
+//! seconds, and exits. The first argument is another address to listen on.
 
 use std::{io, time::Duration};
 
 use axum::{Router, routing::any};
 use futures_util::{SinkExt, TryStreamExt};
-use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
+use tokio::{net::TcpListener, signal};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -26,33 +26,22 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("listening on ws://{}", listener.local_addr()?);
 
-    // One signal for both: `axum::serve` does not end while a socket is open over HTTP/2, and it knows of none.
-    let (stop, stopped) = watch::channel(false);
-    let serving = async {
-        tokio::select! {
-            served = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone())) => served,
-            // Otherwise a client that has sent half of a request, or takes no more of an answer, holds it up for ever.
-            () = async { wait(stopped.clone()).await; sleep(DEADLINE).await } => Ok(()),
-        }
-    };
-    let draining = async {
-        wait(stopped.clone()).await;
-        println!("stopping, with {} connections", connections.len());
-        connections.drain(OVER, DEADLINE).await
-    };
-    tokio::spawn(async move {
+    let open = connections.clone();
+    let signal = async move {
         asked_to_stop().await;
-        stop.send_replace(true);
-    });
-    let (served, drained) = tokio::join!(serving, draining);
-    println!("{} left, {} were ended", drained.left, drained.ended);
-    served
+        println!("stopping, with {} connections", open.len());
+    };
+    let shutdown = connections.graceful_shutdown(signal).over(OVER).deadline(DEADLINE);
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown.signal());
+    let drained = shutdown.serve(server).await?;
+    println!("{} closed, {} aborted", drained.closed, drained.aborted);
+    Ok(())
 }
 
 const OVER: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Echoes, and takes its leave when it is asked to.
+/// Echoes, and closes when it is asked to.
 async fn echo(stream: WsStream) {
     let mut closing = stream.closing();
     let Ok(mut socket) = stream.into_tungstenite(None).await else { return };
@@ -81,11 +70,6 @@ async fn answer(
         Some(_) => Ok(true),
         None => Ok(false),
     }
-}
-
-async fn wait(mut stopped: watch::Receiver<bool>) {
-    // An error says that nobody is left to stop it.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Ctrl-C, or what systemd, Docker and Kubernetes send.

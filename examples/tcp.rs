@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    let policy = Policy::new().allow_hosts(AllowHost::loopback());
+    let policy = Policy::new().allow_host(AllowHost::loopback());
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
             // Not `?`: out of files, this fails until some connections have ended.
@@ -47,7 +47,7 @@ fn serve(mut stream: TcpStream, policy: &Policy) -> Result<(), Box<dyn Error>> {
     let answer = match ClientHandshake::from_parts(&parts) {
         Ok(None) => return write(&mut stream, &page()),
         // No predicate of this policy is asynchronous: its decisions are ready at once.
-        Ok(Some(client)) => policy.decide(&client, &parts).into_ready().map_err(|_| "undecided")?,
+        Ok(Some(client)) => policy.decide(&client, &parts).now().ok_or("undecided")?,
         Err(rejection) => Err(rejection),
     };
     match answer {

@@ -189,7 +189,9 @@ mod tests {
         let server = server(&connections);
         let (polite, _) = visitor(&server, 1).connect().await.unwrap();
         let (_silent, _) = visitor(&server, 2).connect().await.unwrap();
-        let draining = tokio::spawn(connections.drain(Duration::from_secs(10), Duration::from_secs(30)));
+        let draining = tokio::spawn(
+            connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(30)).into_future(),
+        );
         let mut polite = polite.into_tungstenite(None).await.unwrap();
         assert_eq!(polite.try_next().await.unwrap(), Some(Message::Close(None)));
         // The answer to the close is sent by reading on.
@@ -197,6 +199,6 @@ mod tests {
         let refused = visitor(&server, 3).connect().await.unwrap_err();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         let drained = draining.await.unwrap();
-        assert_eq!((drained.left, drained.ended), (1, 1));
+        assert_eq!((drained.closed, drained.aborted), (1, 1));
     }
 }

@@ -28,7 +28,7 @@ use ws_handshake::{AllowHost, Origin, Subprotocols, WsHandshakeLayer, WsStream, 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let subprotocols = Subprotocols::new(["v1.chat"])?.secret_prefix("bearer.")?.secret_prefix("ticket.")?;
-    let layer = WsHandshakeLayer::new().allow_hosts(AllowHost::loopback()).subprotocols(subprotocols);
+    let layer = WsHandshakeLayer::new().allow_host(AllowHost::loopback()).subprotocols(subprotocols);
     let app = Router::new()
         .route("/", get(async || Html(include_str!("token.html"))))
         .route("/ticket", post(mint))

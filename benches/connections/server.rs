@@ -37,7 +37,7 @@ pub(super) async fn run(limit: Option<usize>) {
         Some(_) => WsHandshakeLayer::new().connections(connections.clone()),
         None => WsHandshakeLayer::new(),
     };
-    let (stop, stopped) = watch::channel(false);
+    let (stop, mut stopped) = watch::channel(false);
     let app = Router::new()
         .route("/straight", any(straight))
         .route("/callback", any(async |state, ws: WsUpgrade| ws.on_upgrade(|stream| straight(state, stream))))
@@ -54,18 +54,11 @@ pub(super) async fn run(limit: Option<usize>) {
         .with_state(connections.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
-    let serving = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone()));
-    let draining = async {
-        wait(stopped).await;
-        connections.drain(OVER, DEADLINE).await
-    };
-    let (served, drained) = tokio::join!(serving, draining);
-    served.unwrap();
-    println!("{} {}", drained.left, drained.ended);
-}
-
-async fn wait(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+    let signal = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    let shutdown = connections.graceful_shutdown(signal).over(OVER).deadline(DEADLINE);
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown.signal());
+    let drained = shutdown.serve(server).await.unwrap();
+    println!("{} {}", drained.closed, drained.aborted);
 }
 
 /// Says that it is there, and ends as it is told: `p` panics, `r` returns, and the end of the stream is one.

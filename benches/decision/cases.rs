@@ -53,7 +53,7 @@ pub(crate) fn parts() -> Parts {
 
 pub(crate) fn decision(policy: &Policy, parts: &Parts) -> Response<()> {
     let client = ClientHandshake::from_parts(parts).unwrap().unwrap();
-    policy.decide(&client, parts).into_ready().unwrap().unwrap().response()
+    policy.decide(&client, parts).now().unwrap().unwrap().response()
 }
 
 /// The answer as axum's `extract::ws` writes it: it looks at nothing but the key.

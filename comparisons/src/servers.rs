@@ -250,7 +250,7 @@ async fn hyper(stream: TcpStream) -> Ended {
 
 async fn tower(listener: TcpListener) {
     let handle = async |mut request: Request<Incoming>| {
-        Ok::<http::Response<http_body_util::Full<Bytes>>, Infallible>(match WsUpgrade::from_request(&mut request) {
+        Ok::<http::Response<http_body_util::Full<Bytes>>, Infallible>(match WsUpgrade::take_from(&mut request) {
             Ok(ws) => ws.on_upgrade_into(async |stream| drop(echo_bytes(stream).await)),
             Err(rejection) => rejection.response(),
         })

@@ -122,7 +122,7 @@ async fn serve(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, 
         let _ = write.shutdown().await;
     };
     let path = request.uri().path().to_owned();
-    Ok(match (&*path, WsUpgrade::from_request(&mut request)) {
+    Ok(match (&*path, WsUpgrade::take_from(&mut request)) {
         ("/ws", Ok(ws)) => {
             if let Ok(stream) = ws.accept().await {
                 echo(stream).await;

@@ -58,7 +58,7 @@ pub fn fields(data: &[u8]) {
         ClientHandshake::from_parts(&parts)
     };
     let client = client.expect("nothing else is wrong").expect("it asks for a WebSocket");
-    let decision = policy.decide(&client, &parts).into_ready().expect("no predicate is asynchronous");
+    let decision = policy.decide(&client, &parts).now().expect("no predicate is asynchronous");
     assert_eq!(decision.is_ok(), names_right && extensions_right && shared, "{:?}", decision.err());
     if let Ok(server) = decision {
         speaks.check(&server, &names, selected);
@@ -94,8 +94,7 @@ impl<'a> Speaks<'a> {
 
     fn policy(&self) -> Option<Subprotocols> {
         let subprotocols = Subprotocols::new(&self.spoken).ok()?;
-        let subprotocols = if self.prefer_client { subprotocols.prefer_client() } else { subprotocols };
-        let subprotocols = if self.required { subprotocols.required() } else { subprotocols };
+        let subprotocols = subprotocols.prefer_client(self.prefer_client).required(self.required);
         self.secret.iter().try_fold(subprotocols, Subprotocols::secret_prefix).ok()
     }
 

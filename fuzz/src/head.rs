@@ -90,7 +90,7 @@ fn decide(parts: &Parts, read: Result<Option<ClientHandshake>, Rejection>, Expec
         }
         Ok(Some(client)) => {
             assert!(asks && right, "taken for a handshake");
-            match Policy::new().decide(&client, parts).into_ready().expect("no predicate is asynchronous") {
+            match Policy::new().decide(&client, parts).now().expect("no predicate is asynchronous") {
                 Ok(server) => check_acceptance(&server, &parts.headers, parts.version),
                 Err(rejection) => check_refusal(&rejection, parts.version),
             }

@@ -64,7 +64,7 @@ fn by_same_origin(origin: &str, host: &str) {
 fn by_host(host: &str, patterns: &[&str]) {
     let Some(parts) = request(host, None) else { return };
     let allowed = |patterns: &[&str]| {
-        AllowHost::list(patterns).ok().map(|hosts| approves(&Policy::new().allow_hosts(hosts), &parts))
+        AllowHost::list(patterns).ok().map(|hosts| approves(&Policy::new().allow_host(hosts), &parts))
     };
     let (mut listed, mut any) = (Vec::new(), false);
     for text in patterns {
@@ -148,5 +148,5 @@ fn request(host: &str, origin: Option<&str>) -> Option<Parts> {
 
 fn approves(policy: &Policy, parts: &Parts) -> bool {
     let client = ClientHandshake::from_parts(parts).ok().flatten();
-    client.is_some_and(|client| policy.decide(&client, parts).into_ready().is_ok_and(|decision| decision.is_ok()))
+    client.is_some_and(|client| policy.decide(&client, parts).now().is_some_and(|decision| decision.is_ok()))
 }

@@ -23,7 +23,7 @@ pub(crate) fn ours(policy: &Policy) -> Router {
     }
     if !policy.subprotocols.is_empty() {
         let known = Subprotocols::new(&policy.subprotocols).unwrap();
-        layer = layer.subprotocols(if policy.subprotocol_required { known.required(true) } else { known });
+        layer = layer.subprotocols(known.required(policy.subprotocol_required));
     }
     if policy.permessage_deflate {
         layer = layer.permessage_deflate(PermessageDeflate::new());

@@ -32,8 +32,8 @@ use axum::{
     serve::ListenerExt,
 };
 use clap::Parser;
-use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
-use ws_handshake::{AllowOrigin, ConfigError, Connections, Subprotocols, WsHandshakeLayer};
+use tokio::{net::TcpListener, signal};
+use ws_handshake::{ConfigError, Connections, Subprotocols, WsHandshakeLayer};
 
 use self::{broker::Broker, in_process::InProcess, redis_stream::RedisStream};
 
@@ -72,33 +72,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Messages are small, and do not wait for each other.
     let listener = listener.tap_io(|tcp| drop(tcp.set_nodelay(true)));
 
-    // One signal for both, as in the example `shutdown`.
     let (over, deadline) = (Duration::from_secs(args.drain_over), Duration::from_secs(args.drain_over + 5));
-    let (stop, stopped) = watch::channel(false);
-    let serving = async {
-        tokio::select! {
-            served = axum::serve(listener, app).with_graceful_shutdown(wait(stopped.clone())) => served,
-            () = async { wait(stopped.clone()).await; sleep(deadline).await } => Ok(()),
-        }
-    };
-    let draining = async {
-        wait(stopped.clone()).await;
-        println!("stopping, with {} connections", connections.len());
-        connections.drain(over, deadline).await
-    };
-    tokio::spawn(async move {
+    let open = connections.clone();
+    let signal = async move {
         asked_to_stop().await;
-        stop.send_replace(true);
-    });
-    let (served, drained) = tokio::join!(serving, draining);
-    println!("{} left, {} were ended", drained.left, drained.ended);
-    Ok(served?)
+        println!("stopping, with {} connections", open.len());
+    };
+    let shutdown = connections.graceful_shutdown(signal).over(over).deadline(deadline);
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown.signal());
+    let drained = shutdown.serve(server).await?;
+    println!("{} closed, {} aborted", drained.closed, drained.aborted);
+    Ok(())
 }
 
 fn app(broker: Arc<Broker>, allow_origin: &[String], connections: &Connections) -> Result<Router, ConfigError> {
     let layer = WsHandshakeLayer::new()
-        .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(allow_origin)?))
-        .subprotocols(Subprotocols::new(["v1.chat"])?.required())
+        .add_trusted_origins(allow_origin)?
+        .subprotocols(Subprotocols::new(["v1.chat"])?.required(true))
         .connections(connections.clone());
     Ok(Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
@@ -111,11 +101,6 @@ fn app(broker: Arc<Broker>, allow_origin: &[String], connections: &Connections) 
 /// Whether new clients are of use here; a node that is stopping does not answer at all.
 async fn health(State(broker): State<Arc<Broker>>) -> StatusCode {
     if broker.is_there() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
-}
-
-async fn wait(mut stopped: watch::Receiver<bool>) {
-    // An error says that nobody is left to stop it.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Ctrl-C, or what systemd, Docker and Kubernetes send.

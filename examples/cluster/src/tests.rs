@@ -89,7 +89,7 @@ async fn who_comes_back_over_and_over_hears_each_message_once() {
     let speaking = tokio::spawn(async move {
         for _ in 0..SAID / 10 {
             fill(&broker, 10, "hello").await;
-            sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
     let (mut at, mut turn) = (0, 0);
@@ -184,7 +184,8 @@ async fn a_drain_sends_everybody_to_another_node() {
     let (mut first, mut at, _) = visit(&leaving, None).await;
     let (mut second, ..) = visit(&leaving, None).await;
     let began = tokio::time::Instant::now();
-    let draining = tokio::spawn(connections.drain(Duration::from_secs(10), Duration::from_secs(20)));
+    let draining =
+        tokio::spawn(connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(20)).into_future());
     fill(&broker, 1, "hello").await;
     assert_eq!(hear_out(&mut first, &mut at).await, u16::from(CloseCode::Restart));
     assert!(first.try_next().await.unwrap().is_none());
@@ -202,7 +203,7 @@ async fn a_drain_sends_everybody_to_another_node() {
     assert_eq!(hear_out(&mut second, &mut 0).await, u16::from(CloseCode::Restart));
     assert_eq!(began.elapsed().as_secs(), 5);
     assert!(second.try_next().await.unwrap().is_none());
-    assert_eq!(draining.await.unwrap().left, 2);
+    assert_eq!(draining.await.unwrap().closed, 2);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use yawc::{Options, frame::OpCode as YawcOpCode};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let layer = WsHandshakeLayer::new().allow_hosts(AllowHost::loopback());
+    let layer = WsHandshakeLayer::new().allow_host(AllowHost::loopback());
     let with_deflate = layer.clone().permessage_deflate(PermessageDeflate::new());
     let app = Router::new()
         .route("/tungstenite", any(async |stream| ended(tungstenite(stream).await)))

@@ -39,8 +39,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::{net::TcpListener, runtime::Builder, signal, sync::watch, time::sleep};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use ws_handshake::{
-    AllowHost, AllowOrigin, ConfigError, ConnectionKey, Connections, WsHandshakeLayer, WsUpgrade,
-    handshake::request_authority,
+    AllowHost, ConfigError, ConnectionKey, Connections, WsHandshakeLayer, WsUpgrade, handshake::request_authority,
 };
 
 use self::{args::Args, fields::Peer};
@@ -97,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         stop.send_replace(true);
         // Without looking into frames, sockets can only be ended: evenly over a while, so that clients do not all come back
         // at once.
-        connections.drain(args.drain_over, args.drain_over + serve::GRACE).await;
+        connections.drain().over(args.drain_over).deadline(args.drain_over + serve::GRACE).await;
     });
     for worker in workers {
         worker.join().map_err(|_| "a worker has panicked")?;
@@ -116,15 +115,13 @@ fn limits(args: &Args) -> Connections {
 }
 
 fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
-    let mut layer = WsHandshakeLayer::new()
-        .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(&args.allow_origin)?))
-        .connections(connections.clone());
+    let mut layer = WsHandshakeLayer::new().add_trusted_origins(&args.allow_origin)?.connections(connections.clone());
     if args.require_origin {
-        layer = layer.require_origin();
+        layer = layer.require_origin(true);
     }
     let hosts = if args.allow_host.is_empty() { None } else { Some(AllowHost::list(&args.allow_host)?) };
     if let Some(hosts) = &hosts {
-        layer = layer.allow_hosts(hosts.clone());
+        layer = layer.allow_host(hosts.clone());
     }
     let gateway = Gateway {
         upstream: args.upstream.clone(),

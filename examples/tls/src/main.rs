@@ -19,7 +19,7 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer},
 };
-use ws_handshake::{AllowHost, AllowOrigin, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
+use ws_handshake::{AllowHost, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
 
 #[derive(Parser)]
 struct Args {
@@ -52,11 +52,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn layer(args: &Args) -> Result<WsHandshakeLayer, ConfigError> {
-    let mut layer = WsHandshakeLayer::new()
-        .allow_hosts(AllowHost::loopback())
-        .allow_origin(AllowOrigin::same_origin().or(AllowOrigin::list(&args.allow_origin)?));
+    let mut layer =
+        WsHandshakeLayer::new().allow_host(AllowHost::loopback()).add_trusted_origins(&args.allow_origin)?;
     if !args.subprotocol.is_empty() {
-        layer = layer.subprotocols(Subprotocols::new(&args.subprotocol)?.required());
+        layer = layer.subprotocols(Subprotocols::new(&args.subprotocol)?.required(true));
     }
     Ok(layer)
 }
