@@ -67,11 +67,11 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if !RequestHead::from(&request).cannot_upgrade() {
-            return self.decide(request);
+        if RequestHead::from(&request).cannot_upgrade() {
+            self.strip_secret_subprotocols(&mut request);
+            return ResponseFuture::passing(self.inner.call(request));
         }
-        self.strip_secret_subprotocols(&mut request);
-        ResponseFuture::passing(self.inner.call(request))
+        self.decide(request)
     }
 }
 
