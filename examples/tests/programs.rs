@@ -1,5 +1,4 @@
 //! The examples, run as a newcomer runs them.
-
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
