@@ -1,8 +1,8 @@
 //! Run with `cargo run --example shutdown`, connect some clients to the address that it prints, and stop it by Ctrl-C or
 //! SIGTERM. It serves sockets over HTTP/2 too.
 //!
-//! The server then refuses handshakes, asks each client to close, spread over five seconds, aborts what is open after ten
-//! seconds, and exits. The first argument is another address to listen on.
+//! The server then refuses handshakes, asks each client to close, spread over five seconds, ends the sockets that are open
+//! after ten seconds, and exits. The first argument is another address to listen on.
 
 use std::{io, time::Duration};
 

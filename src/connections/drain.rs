@@ -19,7 +19,7 @@ impl Connections {
     /// # }
     /// ```
     ///
-    /// Nothing happens until the [`Drain`] is awaited. To stop a whole server, use
+    /// Nothing happens until the [`Drain`] is awaited or turned into a future. To stop a whole server, use
     /// [`graceful_shutdown`](Self::graceful_shutdown).
     pub fn drain(&self) -> Drain {
         Drain { connections: self.clone(), over: DEFAULT_OVER, deadline: DEFAULT_DEADLINE }
@@ -51,7 +51,8 @@ impl Connections {
 /// The defaults fit the 30 seconds that Kubernetes gives a pod to stop: connections are asked to close over 15 seconds, and
 /// ended after 25 seconds.
 ///
-/// - Handshakes are refused (503) from the moment that the drain is awaited, also when its future is then dropped.
+/// - Handshakes are refused (503) from the moment that the drain is awaited or turned into a future, also when that future is
+///   dropped.
 /// - A handler learns of the drain from [`WsStream::closing`](crate::WsStream::closing), and closes as its protocol wants.
 /// - At the deadline a stream is ended: reads give end of file, and writes fail. A handler that neither reads nor writes does
 ///   not notice, and keeps its connection: [`Connections::wait`](crate::Connections::wait) waits for it.

@@ -48,10 +48,12 @@ impl Connections {
 ///
 /// - the server stops accepting connections and finishes its requests, because it was given [`signal`](Self::signal);
 /// - the WebSockets are asked to close, evenly over [`over`](Self::over) (see [`Drain`](crate::Drain));
-/// - the [`deadline`](Self::deadline) runs. What is still open then is aborted, sockets and requests alike.
+/// - the [`deadline`](Self::deadline) runs. At the deadline the streams that are still open are ended, and the server is no
+///   longer waited for.
 ///
 /// Without a deadline, a client that has sent half a request keeps the server from stopping. Over HTTP/2 each open socket
-/// does too.
+/// does too. `axum::serve` runs each connection in a task of its own: requests that are not done at the deadline end with the
+/// process.
 #[must_use = "a server stops gracefully only if it is run by `serve`"]
 pub struct GracefulShutdown {
     drain: Drain,
@@ -67,7 +69,7 @@ impl GracefulShutdown {
         Self { drain: self.drain.over(over), ..self }
     }
 
-    /// Bounds the whole shutdown, counted from the signal. The default is 25 seconds; see
+    /// Bounds the whole shutdown, counted from the signal: [`serve`](Self::serve) returns by then. The default is 25 seconds; see
     /// [`Drain::deadline`](crate::Drain::deadline).
     pub fn deadline(self, deadline: Duration) -> Self {
         Self { drain: self.drain.deadline(deadline), ..self }
@@ -82,7 +84,7 @@ impl GracefulShutdown {
         async move { while running.changed().await.is_ok() {} }
     }
 
-    /// Runs the server until it has stopped. If the server stops by itself, the shutdown begins then.
+    /// Runs the server until it has stopped, or until the deadline. If the server stops by itself, the shutdown begins then.
     ///
     /// # Errors
     ///
@@ -90,7 +92,7 @@ impl GracefulShutdown {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops the server at once, and asks no more connections to close.
+    /// Dropping the future drops the server, resolves every [`signal`](Self::signal), and asks no more connections to close.
     pub async fn serve<S, E>(self, server: S) -> Result<Drained, E>
     where
         S: IntoFuture<Output = Result<(), E>>,

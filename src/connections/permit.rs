@@ -111,9 +111,15 @@ impl ConnectionPermit {
         false
     }
 
-    /// Whether this permit is the first of its connections that a handler with another extractor has left behind.
-    pub(crate) fn is_first_unclaimed(&self) -> bool {
-        self.any(|permit| permit.registry.as_ref().is_some_and(|registry| registry.is_first_unclaimed()))
+    /// Whether this permit is the first of its connections that a handler with another extractor has left behind, surely or
+    /// perhaps.
+    pub(crate) fn is_first_unclaimed(&self, surely: bool) -> bool {
+        let mut is_first = false;
+        self.any(|permit| {
+            is_first |= permit.registry.as_ref().is_some_and(|registry| registry.is_first_unclaimed(surely));
+            false
+        });
+        is_first
     }
 
     pub(crate) fn is_ended(&self) -> bool {

@@ -22,8 +22,8 @@ pub(super) struct Registry {
     shards: [Mutex<HashSet<Entry>>; SHARDS],
     open: AtomicUsize,
     closed: AtomicBool,
-    /// Whether a permit has been left behind by a handler that uses another extractor.
-    unclaimed: AtomicBool,
+    /// Whether a permit has been left behind by a handler that uses another extractor: perhaps, and surely.
+    unclaimed: [AtomicBool; 2],
     /// Notified whenever the last connection has gone.
     empty: Notify,
 }
@@ -71,7 +71,7 @@ impl Registry {
             shards: array::from_fn(|_| Mutex::default()),
             open: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            unclaimed: AtomicBool::new(false),
+            unclaimed: Default::default(),
             empty: Notify::new(),
         }
     }
@@ -117,9 +117,9 @@ impl Registry {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Whether this is the first call: it is worth one warning.
-    pub(super) fn is_first_unclaimed(&self) -> bool {
-        !self.unclaimed.swap(true, Ordering::Relaxed)
+    /// Whether this is the first call for a permit that is surely left behind, or perhaps: each is worth one warning.
+    pub(super) fn is_first_unclaimed(&self, surely: bool) -> bool {
+        !self.unclaimed[usize::from(surely)].swap(true, Ordering::Relaxed)
     }
 
     /// The signals of all connections that there are, in no order that tells anything.

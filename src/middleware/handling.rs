@@ -77,7 +77,7 @@ fn hand_over<R, B>(
         server,
         config.policy.known_subprotocols().cloned(),
         config.handoff_timeout,
-        PendingSpan::new(request.uri().path()),
+        PendingSpan::new(request.uri().path(), permit.is_some()),
         Upgrade { on_upgrade, permit },
     );
     handoff.offer(request.extensions_mut()).map_err(|kind| {

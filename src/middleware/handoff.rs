@@ -171,11 +171,16 @@ impl Handoff {
     }
 
     /// Warns, once for its connections, if nobody has taken the permit of a handshake that another extractor accepts.
+    ///
+    /// Over HTTP/2 the answer of an extractor looks like the bare 200 of a handler that knows nothing of handshakes. So that
+    /// a stray request does not use the warning up, each version of HTTP has its own.
     pub(super) fn warn_of_unclaimed_permit(self: &Arc<Self>) {
         let innermost = self.innermost();
         let gate = innermost.lock();
         let permit = gate.upgrade.as_ref().and_then(|upgrade| upgrade.permit.as_ref());
-        let is_first = permit.is_some_and(ConnectionPermit::is_first_unclaimed);
+        let surely = innermost.server.over_http1();
+        let is_unclaimed = gate.taken == Taken::Nothing;
+        let is_first = is_unclaimed && permit.is_some_and(|permit| permit.is_first_unclaimed(surely));
         drop(gate);
         if is_first {
             events::permit_unclaimed(innermost.span.path());
@@ -324,8 +329,9 @@ impl Gate {
         if self.taken != Taken::Nothing {
             return Err(RejectionKind::PermitTaken);
         }
-        let permit = self.upgrade.as_mut().and_then(|upgrade| upgrade.permit.take());
-        let permit = permit.ok_or(RejectionKind::ConnectionsMissing)?;
+        // The request was given up on its way in: no handler is at fault, and nobody reads the answer.
+        let upgrade = self.upgrade.as_mut().ok_or(RejectionKind::HandshakeMissing)?;
+        let permit = upgrade.permit.take().ok_or(RejectionKind::ConnectionsMissing)?;
         self.taken = Taken::Permit;
         Ok(permit)
     }

@@ -47,8 +47,8 @@ use crate::{
 ///   or over HTTP/2 where it is replaced by another 2xx, the handler may then read a stream whose client was told
 ///   something else.
 /// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
-///   inner one selects the subprotocol and agrees to permessage-deflate, or does not. Whoever takes the handshake between the two keeps it from the
-///   inner one, which then answers 500.
+///   inner one selects the subprotocol and agrees to permessage-deflate, or does not. Code between the two layers must not extract the handshake or
+///   its permit. If it does, the inner layer answers 500.
 ///
 /// # HTTP/2
 ///
@@ -91,7 +91,7 @@ impl<R: Clone> WsHandshakeLayer<R> {
     /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
     ///
     /// This is the check that keeps a page of somebody else from acting in the name of a visitor who is logged in here.
-    /// What you give replaces the default. To keep same-origin pages and add others, use
+    /// What you give replaces the default and all that was set before. To keep same-origin pages and add others, use
     /// [`add_trusted_origins`](Self::add_trusted_origins).
     pub fn allow_origin(self, allow: impl Into<AllowOrigin>) -> Self {
         self.with_policy(|policy| policy.allow_origin(allow))

@@ -68,7 +68,8 @@ pub(crate) fn upgrade_taken(path: &str) {
 
 pub(crate) fn permit_taken(path: &str) {
     tracing::error!(target: TARGET, path = %EscapedPath(path),
-        "a handler extracts a `ConnectionPermit` twice, or beside `WsUpgrade` or `WsStream`, whose stream holds it: extract one"
+        "a `ConnectionPermit` is extracted twice, between two layers, or beside `WsUpgrade` or `WsStream`, whose stream holds it: \
+         extract one, in the handler"
     );
 }
 
@@ -80,9 +81,10 @@ pub(crate) fn connections_missing(path: &str) {
 
 /// Another extractor has opened a socket, and its handler has no permit.
 pub(crate) fn permit_unclaimed(path: Option<&str>) {
-    tracing::warn!(target: TARGET, path,
-        "a socket of another extractor is not counted among the `connections` of its layer, and no drain reaches it: have its \
-         handler take a `ConnectionPermit` too, and keep it for as long as the socket lives (this warning comes once)"
+    tracing::warn!(target: TARGET, path = path.map(tracing::field::display),
+        "a handler that uses another extractor opened a socket that is not counted among the `connections` of its layer, and \
+         that no drain reaches: take a `ConnectionPermit` in the handler, and keep it for as long as the socket lives (this \
+         warning comes once)"
     );
 }
 

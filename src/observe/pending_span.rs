@@ -21,8 +21,10 @@ struct Pending {
 }
 
 impl PendingSpan {
-    pub(crate) fn new(path: &str) -> Self {
-        let looked_at = tracing::span_enabled!(target: TARGET, Level::INFO);
+    /// The path of a handshake that is `counted` is of use for a warning too.
+    pub(crate) fn new(path: &str, counted: bool) -> Self {
+        let warned_of = || counted && tracing::enabled!(target: TARGET, Level::WARN);
+        let looked_at = tracing::span_enabled!(target: TARGET, Level::INFO) || warned_of();
         let pending = || Pending { path: EscapedPath(path).to_string().into(), span: OnceLock::new() };
         Self(looked_at.then(|| Box::new(pending())))
     }

@@ -24,7 +24,7 @@ impl ConfigError {
         Self { value: value.to_owned(), message: message.into() }
     }
 
-    /// The value that is wrong, as it was given; dots stand for the user information and the query of a URL.
+    /// The value that is wrong, as it was given. In the URL of a `WsRequest`, dots stand for the user information and the query.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

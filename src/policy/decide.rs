@@ -51,7 +51,7 @@ impl Policy {
         Self::default()
     }
 
-    /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
+    /// Whose pages may connect. The default is [`AllowOrigin::same_origin`]. What you give replaces what was set before.
     pub fn allow_origin(mut self, allow: impl Into<AllowOrigin>) -> Self {
         self.allow_origin = allow.into();
         self
@@ -220,7 +220,8 @@ struct Open {
 
 impl Deciding {
     /// Takes the decision, if it is ready now. It is not where an asynchronous predicate has to be awaited, nor where it has
-    /// been taken before.
+    /// been taken before. A `Deciding` whose decision was taken must not be awaited: it panics, like any future that is polled
+    /// after completion.
     #[inline]
     pub fn now(&mut self) -> Option<Result<ServerHandshake, Rejection>> {
         match mem::replace(&mut self.0, State::Taken) {

@@ -281,7 +281,7 @@ describe("nginx and `Host`", () => {
     assert.deepEqual(await ask(need("NGINX_DEFAULT_HOST"), { origin: `http://${ECHO}` }), { status: 101 });
   });
 
-  test("by default, with a named upstream, `allow_hosts` refuses that name first", async () => {
+  test("by default, with a named upstream, `allow_host` refuses that name first", async () => {
     assert.deepEqual(await ask(need("NGINX_NAMED")), FOREIGN_HOST);
   });
 
