@@ -37,7 +37,8 @@ impl Connections {
     /// # }
     /// ```
     pub fn graceful_shutdown(&self, signal: impl Future<Output = ()> + Send + 'static) -> GracefulShutdown {
-        GracefulShutdown { drain: self.drain(), signal: Box::pin(signal), running: watch::Sender::new(()) }
+        let (running, _) = watch::channel(());
+        GracefulShutdown { drain: self.drain(), signal: Box::pin(signal), running }
     }
 }
 
