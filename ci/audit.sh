@@ -13,27 +13,29 @@ tool cargo-public-api 0.52.0
 nightly rust-src miri
 
 echo "--- licences, sources, duplicates"
-# By itself: in the workspace cargo-deny counts the features that other packages turn on.
-alone=$(mktemp -d)
-trap 'rm -rf "$alone"' EXIT
-bash ci/alone.sh "$alone"
-cargo deny --manifest-path "$alone/Cargo.toml" --all-features check licenses sources
-cargo deny --manifest-path "$alone/Cargo.toml" --features http2,metrics,testing check bans
+# In a copy of the published package: in the workspace, other packages turn on features of the crate.
+package=$(mktemp -d)
+trap 'rm -rf "$package"' EXIT
+cargo package --quiet --locked --allow-dirty --no-verify -p ws-handshake --target-dir "$package/target"
+tar -xzf "$package"/target/package/ws-handshake-*.crate -C "$package" --strip-components 1
+cargo deny --manifest-path "$package/Cargo.toml" --locked --all-features check licenses sources
+cargo deny --manifest-path "$package/Cargo.toml" --locked --features http2,metrics,testing check bans
 
 # The framing libraries know nothing of each other: in pairs they count as one.
 features() {
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
     local libraries=fastwebsockets,tokio-websockets,tungstenite,yawc
-    cargo hack clippy -p ws-handshake --quiet --locked --lib --feature-powerset --depth 2 --group-features "$libraries" \
-        --exclude-features default,tower -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo hack doc -p ws-handshake --quiet --locked --no-deps --each-feature --exclude-all-features \
-        --exclude-no-default-features
+    cargo hack clippy --manifest-path "$package/Cargo.toml" --quiet --locked --lib --feature-powerset --depth 2 \
+        --group-features "$libraries" --exclude-features default,tower -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo hack doc --manifest-path "$package/Cargo.toml" --quiet --locked --no-deps --each-feature \
+        --exclude-all-features --exclude-no-default-features
 }
 
 # This compiles one crate again and again, by one core. The other is for what follows.
 log=$(mktemp)
 features >"$log" 2>&1 &
 features=$!
-trap 'kill "$features" 2>/dev/null || true; rm -rf "$alone" "$log"' EXIT
+trap 'kill "$features" 2>/dev/null || true; rm -rf "$log" "$package"' EXIT
 
 echo "--- the oldest dependencies"
 bash ci/minimal.sh

@@ -7,8 +7,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-bash ci/alone.sh "$copy"
-sed -i '/^yawc = /d' "$copy/Cargo.toml"
+cp -r Cargo.toml src "$copy"
+python3 - "$copy/Cargo.toml" <<'END'
+import re
+import sys
+
+manifest = open(sys.argv[1]).read()
+# Without the other packages of the workspace, dependencies for tests, and the targets that have them.
+manifest = re.sub(r"(?ms)^\[workspace\]\n.*?(?=^\[workspace\.package\])", "[workspace]\n", manifest)
+manifest = re.sub(r"(?ms)^\[dev-dependencies\].*", "", manifest)
+manifest = re.sub(r"(?m)^yawc = .*\n", "", manifest)
+open(sys.argv[1], "w").write(manifest)
+END
 target=$PWD/target/minimal
 cd "$copy"
 cargo +nightly update --quiet -Z direct-minimal-versions
