@@ -25,15 +25,20 @@ proxies=(
 )
 taps=(HAPROXY_HTTP2_TAP HAPROXY_SHARED_TAP HAPROXY_BARE_TAP NGHTTPX_HTTP2_TAP)
 addresses=("${proxies[@]}" "${taps[@]}" SMUGGLED_TO)
+# Below those that the system gives to outgoing connections, any of which could take one before its proxy does.
 free_ports() {
     node -e '
         const net = require("net");
-        const servers = Array.from({ length: process.argv[1] }, () => net.createServer().listen(0, "127.0.0.1"));
-        const listening = servers.map((server) => new Promise((done) => server.on("listening", done)));
-        Promise.all(listening).then(() => servers.forEach((server) => {
-            console.log(server.address().port);
-            server.close();
-        }));' "$1"
+        const isFree = (port) => new Promise((done) => {
+            const server = net.createServer().on("error", () => done(false));
+            server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
+        });
+        (async () => {
+            let port = 20000 + Math.floor(Math.random() * 10000);
+            for (let count = 0; count < process.argv[1]; port++) {
+                if (await isFree(port)) { console.log(port); count++; }
+            }
+        })();' "$1"
 }
 mapfile -t ports < <(free_ports ${#addresses[@]})
 for i in "${!addresses[@]}"; do
