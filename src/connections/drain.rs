@@ -2,7 +2,10 @@
 
 use std::{fmt, pin::Pin, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout_at},
+};
 
 use super::connections::Connections;
 
@@ -40,6 +43,9 @@ impl Connections {
                 break;
             }
             signal.close();
+            if turn % BETWEEN_YIELDS == BETWEEN_YIELDS - 1 {
+                yield_now().await;
+            }
         }
         (count, false)
     }
@@ -93,8 +99,11 @@ impl Drain {
                 return Drained { closed: count, aborted: 0 };
             }
             let rest = connections.registry.signals();
-            for signal in &rest {
+            for (turn, signal) in (0_u32..).zip(&rest) {
                 signal.end();
+                if turn % BETWEEN_YIELDS == BETWEEN_YIELDS - 1 {
+                    yield_now().await;
+                }
             }
             Drained { closed: count.saturating_sub(rest.len()), aborted: rest.len() }
         };
@@ -134,6 +143,9 @@ fn after(start: Instant, while_: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     start.checked_add(while_).unwrap_or_else(|| start + YEARS)
 }
+
+/// How many connections are signalled before other tasks have their turn.
+const BETWEEN_YIELDS: u32 = 128;
 
 const DEFAULT_OVER: Duration = Duration::from_secs(15);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(25);

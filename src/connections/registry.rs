@@ -109,8 +109,14 @@ impl Registry {
         self.open.load(Ordering::Acquire)
     }
 
+    /// Lets nobody in from here on. Every connection that is let in all the same has raised the count by now.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        // A connection on its way in looks at `closed` under the lock of its shard. Either it sees `closed`, or it has been let
+        // in before this takes the lock, and then whoever waits for the last connection sees it.
+        for shard in &self.shards {
+            drop(lock(shard));
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::waker::replace_waker;
+use super::waker::{replace_waker, wake_all};
 
 /// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
 #[derive(Default)]
@@ -57,14 +57,14 @@ impl Signal {
     pub(super) fn close(&self) {
         self.state.fetch_max(CLOSING, Ordering::AcqRel);
         let waiting = mem::take(&mut self.lock().closing);
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        wake_all(waiting.into_iter().flatten());
     }
 
     /// Ends the connection: its stream gives no more, and takes no more.
     pub(super) fn end(&self) {
         self.state.fetch_max(ENDED, Ordering::AcqRel);
         let Waiting { read, write, closing } = mem::take(&mut *self.lock());
-        read.into_iter().chain(write).chain(closing.into_iter().flatten()).for_each(Waker::wake);
+        wake_all(read.into_iter().chain(write).chain(closing.into_iter().flatten()));
     }
 
     pub(super) fn is_closing(&self) -> bool {

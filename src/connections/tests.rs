@@ -3,6 +3,7 @@ use std::{sync::Arc, thread, time::Duration};
 use http::request::Parts;
 use tokio::{
     sync::mpsc,
+    task::yield_now,
     time::{Instant, advance, sleep, timeout},
 };
 
@@ -221,4 +222,24 @@ async fn a_drain_does_nothing_until_it_is_awaited() {
     assert!(!permit.closing().is_closing());
     drop(permit);
     assert_eq!(drain.await, Drained { closed: 0, aborted: 0 });
+}
+
+/// 100,000 connections are signalled in one go otherwise, and nothing else on that thread runs meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_drain_lets_others_have_their_turn() {
+    let connections = Connections::new();
+    let permits: Vec<_> = (0..1000).map(|_| admit(&connections)).collect();
+    let count = |is: fn(&ConnectionPermit) -> bool| permits.iter().filter(|permit| is(permit)).count();
+    let is_closing = |permit: &ConnectionPermit| permit.closing().is_closing();
+    let drain = connections.drain().over(Duration::ZERO).deadline(Duration::from_secs(1));
+    let draining = tokio::spawn(drain.into_future());
+    yield_now().await;
+    assert_eq!(count(is_closing), 128, "asked in the first turn");
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!((count(is_closing), count(ConnectionPermit::is_ended)), (1000, 0));
+    sleep(Duration::from_millis(500)).await;
+    yield_now().await;
+    assert_eq!(count(ConnectionPermit::is_ended), 128, "ended in the first turn");
+    assert_eq!(draining.await.unwrap().aborted, 1000);
+    assert_eq!(count(ConnectionPermit::is_ended), 1000);
 }

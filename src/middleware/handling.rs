@@ -1,6 +1,7 @@
 //! The inner service at work on an approved handshake.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -97,7 +98,7 @@ where
         match future.as_mut().poll(cx) {
             // Where the handler's own answer and its acceptance come together, the answer stands.
             Poll::Ready(result) => {
-                self.future = None;
+                self.drop_future();
                 Poll::Ready(self.conclude(result))
             }
             Poll::Pending => match (self.handoff.accepted(cx.waker()), self.future.take()) {
@@ -143,11 +144,30 @@ where
     }
 }
 
+impl<F> Handling<F> {
+    /// Drops the future. A destructor in it may panic: then nobody answers, and the gate is shut.
+    fn drop_future(&mut self) {
+        let shut = FailOnDrop(&self.handoff);
+        drop(self.future.take());
+        mem::forget(shut);
+    }
+}
+
 impl<F> Drop for Handling<F> {
     fn drop(&mut self) {
-        if self.future.take().is_some() {
+        if self.future.is_some() {
+            self.drop_future();
             self.handoff.fail(UpgradeError::ConnectionClosed);
         }
+    }
+}
+
+/// Shuts the gate when it is dropped.
+struct FailOnDrop<'a>(&'a Handoff);
+
+impl Drop for FailOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.fail(UpgradeError::ConnectionClosed);
     }
 }
 

@@ -215,10 +215,10 @@ impl Handoff {
         // Wakers, IO and permits are foreign code: they are dropped once the lock is gone.
         let _dropped = (gate.layer.take(), if failed { gate.upgrade.take() } else { None });
         drop(gate);
+        // A subscriber may panic: the handler is woken all the same.
+        let wake = WakeOnDrop(handler);
         let span = if failed { None } else { self.begin_span() };
-        if let Some(handler) = handler {
-            handler.wake();
-        }
+        drop(wake);
         if let State::RespondingWith(continuation) = before {
             spawn(within(span.clone(), continuation));
         }
@@ -379,17 +379,27 @@ impl Future for Accept {
 impl Drop for Accept {
     fn drop(&mut self) {
         let mut gate = self.handoff.lock();
-        let abandoned = match gate.state {
-            State::Requested(_) => {
-                gate.state = State::Pending;
-                None
-            }
-            // Nobody will come for the stream.
-            State::Released => gate.upgrade.take(),
+        let withdrawn = match gate.state {
+            State::Requested(_) => Some(mem::replace(&mut gate.state, State::Pending)),
             _ => None,
         };
+        // Once the acceptance has been handed over, nobody else will come for the stream.
+        let is_answered = matches!(gate.state, State::Responding | State::RespondingWith(_) | State::Released);
+        let abandoned = if is_answered && self.acceptance.is_none() { gate.upgrade.take() } else { None };
         drop(gate);
-        drop(abandoned);
+        // Foreign code is dropped once the lock is gone.
+        drop((withdrawn, abandoned));
+    }
+}
+
+/// Wakes a task when it is dropped.
+struct WakeOnDrop(Option<Waker>);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
     }
 }
 

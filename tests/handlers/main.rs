@@ -1,6 +1,7 @@
 //! The layer and its handlers in memory, where a socket would add nothing.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
+mod abandoned;
 #[path = "../common/mod.rs"]
 mod common;
 mod drain;
