@@ -1,4 +1,4 @@
-//! Run with `cargo bench --features http2 --bench floods`: what a flood costs the server, and those who are served meanwhile.
+//! Run with `cargo bench -p ws-handshake --all-features --bench floods`: what a flood costs the server, and those who are served meanwhile.
 //!
 //! The server is a process of its own, on loopback, and each flood is bounded in time and number. It fails where memory or
 //! files are not back after a flood, or somebody else was not served. `-- --write` writes docs/results/floods.md.

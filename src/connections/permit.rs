@@ -34,13 +34,16 @@ use super::{
 ///         loop {
 ///             let message = tokio::select! {
 ///                 message = socket.recv() => message,
-///                 () = &mut closing => return,
+///                 () = &mut closing => break,
 ///             };
 ///             let Some(Ok(Message::Text(text))) = message else { return };
 ///             if socket.send(Message::Text(text)).await.is_err() {
 ///                 return;
 ///             }
 ///         }
+///         // Close, and read on until the client has closed too: a socket dropped with bytes unread is reset.
+///         let _ = socket.send(Message::Close(None)).await;
+///         while let Some(Ok(_)) = socket.recv().await {}
 ///     })
 /// }
 /// ```

@@ -12,7 +12,7 @@ pub(crate) fn replace_waker(slot: &mut Option<Waker>, waker: &Waker) -> Option<W
 /// Wakes all tasks, also if waking one of them panics.
 pub(super) fn wake_all(wakers: impl Iterator<Item = Waker>) {
     let mut rest = WakeRest(wakers);
-    while let Some(waker) = rest.0.next() {
+    for waker in rest.0.by_ref() {
         waker.wake();
     }
 }

@@ -134,7 +134,7 @@ impl FromStr for AllowHost {
     }
 }
 
-/// As [`FromStr`], for `#[serde(try_from = "String")]`.
+/// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
 impl TryFrom<String> for AllowHost {
     type Error = ConfigError;
 

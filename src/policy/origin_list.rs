@@ -75,7 +75,7 @@ impl OriginList {
 /// ```
 /// use ws_handshake::{OriginList, OriginPattern};
 ///
-/// // For example read from a configuration file, with `#[serde(try_from = "String")]`.
+/// // For example read from a configuration file.
 /// let patterns: Vec<OriginPattern> = vec!["https://app.example.com".parse()?];
 /// let origins = OriginList::from_iter(patterns);
 /// # Ok::<_, ws_handshake::ConfigError>(())
@@ -102,7 +102,7 @@ impl FromStr for OriginList {
     }
 }
 
-/// As [`FromStr`], for `#[serde(try_from = "String")]`.
+/// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
 impl TryFrom<String> for OriginList {
     type Error = ConfigError;
 

@@ -107,7 +107,7 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// As [`FromStr`], for `#[serde(try_from = "String")]`.
+/// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
 impl TryFrom<String> for OriginPattern {
     type Error = ConfigError;
 
