@@ -146,6 +146,9 @@ where
 
 impl<F> Handling<F> {
     /// Drops the future. A destructor in it may panic: then nobody answers, and the gate is shut.
+    ///
+    /// It is apart from the rest of the destructor, so that plain requests do not pay for its room on the stack.
+    #[inline(never)]
     fn drop_future(&mut self) {
         let shut = FailOnDrop(&self.handoff);
         drop(self.future.take());
