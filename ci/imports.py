@@ -1,7 +1,7 @@
 """Fails on a circle of imports between the files of `src`, and on an import that goes up a floor.
 
 Run as `python3 ci/imports.py [SRC]`. A `mod.rs` and `lib.rs` only declare and re-export: whoever imports through one
-depends on the file that owns the name, and files of the same directory name that file themselves. Tests are exempt.
+depends on the file that owns the name, and files of the same directory name that file themselves. Tests and models are exempt.
 """
 
 import re
@@ -11,7 +11,8 @@ from pathlib import Path
 
 # From low to high; those of one row may import each other, as long as there is no circle.
 FLOORS = [
-    # The first three know nothing of handshakes.
+    # The first four know nothing of handshakes.
+    {"sync"},
     {"connections"},
     {"observe"},
     {"grammar"},
@@ -185,7 +186,7 @@ def check(src):
     files = {}
     for path in sorted(src.rglob("*.rs")):
         module = path.relative_to(src).with_suffix("").parts
-        if "tests" in module:
+        if "tests" in module or "models" in module:
             continue
         module = module[:-1] if module[-1] in ("mod", "lib") else module
         files[module] = File(path, module)

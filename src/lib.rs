@@ -82,6 +82,8 @@ mod middleware;
 #[cfg(feature = "tower")]
 mod observe;
 mod policy;
+#[cfg(feature = "tower")]
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -158,3 +158,6 @@ impl fmt::Debug for Connections {
         f.debug_struct("Connections").field("len", &self.len()).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, ws_loom))]
+mod models;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use http::request::Parts;
@@ -12,6 +12,7 @@ use super::{
     key::ConnectionKey,
     registry::{Full, shrink},
 };
+use crate::sync::{Mutex, MutexGuard};
 
 /// A limit on the connections of each key, with the count for each key that has any.
 pub(super) struct KeyLimit {

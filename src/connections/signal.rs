@@ -3,14 +3,15 @@
 use std::{
     fmt, mem,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU32, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use super::waker::{replace_waker, wake_all};
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU8, AtomicU32, Ordering},
+};
 
 /// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
 #[derive(Default)]
@@ -204,3 +205,6 @@ impl fmt::Debug for Signal {
         f.debug_struct("Signal").field("state", &self.state).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, ws_loom))]
+mod models;

@@ -7,7 +7,7 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use crate::{
     handshake::{Origin, RejectionKind, ServerHandshake},
     observe::{ConnectionRecord, ConnectionSpan, PendingSpan, events, within},
     policy::Subprotocols,
+    sync::{Mutex, MutexGuard},
 };
 
 /// One approved handshake, shared by the layer that answers it and the handler that accepts it.
@@ -424,3 +425,6 @@ impl std::fmt::Debug for State {
         })
     }
 }
+
+#[cfg(all(test, ws_loom))]
+mod models;

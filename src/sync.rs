@@ -1,0 +1,74 @@
+//! Locks, atomics and `Notify`: those of the standard library and of tokio, or loom's where a model is checked.
+//!
+//! `RUSTFLAGS="--cfg ws_loom" cargo test --lib models` checks the models. The name is our own, because `cfg(loom)` changes tokio
+//! too. `Arc` stays the standard library's.
+
+#[cfg(not(all(test, ws_loom)))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+
+#[cfg(all(test, ws_loom))]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+#[cfg(not(all(test, ws_loom)))]
+pub(crate) use tokio::sync::Notify;
+
+#[cfg(all(test, ws_loom))]
+pub(crate) use self::notify::Notify;
+
+/// As much of tokio's `Notify` as is used here.
+#[cfg(all(test, ws_loom))]
+mod notify {
+    use std::{
+        mem,
+        pin::Pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::Mutex;
+
+    #[derive(Debug)]
+    pub(crate) struct Notify(Mutex<(usize, Vec<Waker>)>);
+
+    impl Notify {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new((0, Vec::new())))
+        }
+
+        pub(crate) fn notified(&self) -> Notified<'_> {
+            Notified { notify: self, round: self.0.lock().unwrap().0 }
+        }
+
+        pub(crate) fn notify_waiters(&self) {
+            let mut state = self.0.lock().unwrap();
+            state.0 += 1;
+            let wakers = mem::take(&mut state.1);
+            drop(state);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Hears of every notification from its making on.
+    pub(crate) struct Notified<'a> {
+        notify: &'a Notify,
+        round: usize,
+    }
+
+    impl Notified<'_> {
+        #[expect(clippy::unused_self, reason = "as tokio's")]
+        pub(crate) fn enable(self: Pin<&mut Self>) -> bool {
+            false
+        }
+    }
+
+    impl Future for Notified<'_> {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            let mut state = self.notify.0.lock().unwrap();
+            if state.0 != self.round {
+                return Poll::Ready(());
+            }
+            state.1.push(cx.waker().clone());
+            Poll::Pending
+        }
+    }
+}
