@@ -156,6 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn the_parameters_are_those_of_the_answer() {
+        let offers = |offer| HeaderMap::from_iter([(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer))]);
+        let select = |offer| PermessageDeflate::new().select(&offers(offer)).unwrap();
+        let rows = [
+            ("permessage-deflate", (false, false, 15, 15)),
+            ("permessage-deflate; server_no_context_takeover", (true, false, 15, 15)),
+            ("permessage-deflate; client_no_context_takeover", (false, true, 15, 15)),
+            ("permessage-deflate; server_max_window_bits=9; client_max_window_bits=8", (false, false, 9, 8)),
+        ];
+        for (offer, expected) in rows {
+            let params = select(offer);
+            let takeovers = (params.server_no_context_takeover(), params.client_no_context_takeover());
+            let windows = (params.server_max_window_bits(), params.client_max_window_bits());
+            assert_eq!((takeovers.0, takeovers.1, windows.0, windows.1), expected, "{offer}");
+        }
+    }
+
+    #[test]
     fn offers_are_answered_within_their_terms() {
         let new = PermessageDeflate::new;
         let small = new().server_max_window_bits(10).unwrap().client_max_window_bits(11).unwrap();

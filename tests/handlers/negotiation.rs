@@ -93,3 +93,34 @@ async fn a_handler_selects_extensions_within_the_offers() {
         assert_eq!([events.next().await, events.next().await], ["true", "false"]);
     }
 }
+
+/// Only a layer that has secrets to take out writes the header anew.
+#[tokio::test]
+async fn a_handler_sees_the_offers_as_they_were_sent() {
+    async fn lines(State(report): State<Report>, headers: HeaderMap, _ws: WsUpgrade) {
+        report.say(format!("{:?}", headers.get_all("sec-websocket-protocol").iter().collect::<Vec<_>>()));
+    }
+    let connection = |layer: WsHandshakeLayer, report: &Report| {
+        let app = Router::new().route("/ws", any(lines)).layer(layer).with_state(report.clone());
+        let (client, server) = tokio::io::duplex(4096);
+        let service = hyper_util::service::TowerToHyperService::new(app);
+        let builder = hyper::server::conn::http1::Builder::new();
+        let serving = builder.serve_connection(hyper_util::rt::TokioIo::new(server), service).with_upgrades();
+        tokio::spawn(async move { drop(serving.await) });
+        client
+    };
+    let request = "GET /ws HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: v1\r\nSec-WebSocket-Protocol: bearer.x\r\n\r\n";
+    let spoken = || Subprotocols::new(["v1"]).unwrap();
+    let (report, mut events) = events();
+    for (subprotocols, seen) in [
+        (spoken(), r#"["v1", "bearer.x"]"#),
+        (spoken().secret_prefix("bearer.").unwrap(), r#"["v1"]"#),
+        (spoken().secret_prefix("other.").unwrap(), r#"["v1", "bearer.x"]"#),
+    ] {
+        let mut client = connection(WsHandshakeLayer::new().subprotocols(subprotocols), &report);
+        tokio::io::AsyncWriteExt::write_all(&mut client, request.as_bytes()).await.unwrap();
+        assert_eq!(events.next().await, seen);
+    }
+}

@@ -35,6 +35,13 @@ fn origins_print_as_a_browser_sends_them() {
 }
 
 #[test]
+fn an_origin_has_at_most_512_bytes() {
+    let of = |length: usize| format!("{}://a.com", "a".repeat(length - "://a.com".len()));
+    assert!(parse(&of(512)).is_some());
+    assert!(parse(&of(513)).is_none());
+}
+
+#[test]
 fn parts_are_those_of_the_canonical_text() {
     let origin = parse("HTTP://[0:0::1]:8080").unwrap();
     assert_eq!((origin.scheme(), origin.host(), origin.port()), (Some("http"), Some("[::1]"), Some(8080)));

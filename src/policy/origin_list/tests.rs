@@ -136,6 +136,16 @@ proptest! {
 }
 
 #[test]
+fn a_single_wildcard_is_found_with_any_port_and_without() {
+    for (pattern, on_a_port) in [("https://*.e.com:*", true), ("https://*.e.com", false)] {
+        let list = OriginList::new([pattern]).unwrap();
+        assert!(list.contains(&"https://x.e.com".parse().unwrap()), "{pattern}");
+        assert_eq!(list.contains(&"https://x.e.com:1".parse().unwrap()), on_a_port, "{pattern}");
+        assert!(!list.contains(&"https://e.com".parse().unwrap()), "{pattern}");
+    }
+}
+
+#[test]
 fn a_list_is_read_from_patterns_and_from_one_text() {
     let patterns: Vec<OriginPattern> = ["https://a.com", "https://*.b.com"].map(|text| text.parse().unwrap()).into();
     let of_patterns = OriginList::from_iter(patterns);
