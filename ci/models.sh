@@ -13,5 +13,5 @@ RUSTFLAGS="--cfg ws_loom" LOOM_MAX_PREEMPTIONS=3 cargo test --locked --lib -p ws
     --target-dir target/models -- models::
 
 echo "--- Miri"
-MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..${SEEDS:-32}" cargo +nightly miri test --quiet --locked --lib \
+MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..${SEEDS:-16}" cargo +nightly miri test --quiet --locked --lib \
     -p ws-handshake --no-default-features --features tower -- nobody_is_let_in_once_the_wait_is_over
