@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # To be sourced by `.ci/run` and `ci/full.sh`: steps that are timed, all of which run, and a table of them at the end.
 
-# Every build is from scratch or of what has changed since. Nothing here is compiled twice in a row.
+# Incremental builds do not help here: no crate is compiled twice in a row.
 export CARGO_INCREMENTAL=0
 
 steps=()

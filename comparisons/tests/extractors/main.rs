@@ -28,7 +28,7 @@ fn the_table_of_the_guide_is_what_is_found() {
     if env::var_os("WRITE_CASES").is_some() {
         fs::write(guide, found).unwrap();
     } else {
-        assert_eq!(written, found, "docs/results/cases.md is not what is found; WRITE_CASES=1 renews it");
+        assert_eq!(written, found, "docs/results/cases.md is out of date: WRITE_CASES=1 renews it");
     }
 }
 

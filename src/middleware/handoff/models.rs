@@ -31,13 +31,19 @@ fn taken(connections: &Connections) -> Arc<Handoff> {
     handoff
 }
 
-/// The layer, which answers a handler once it accepts.
-fn answer(handoff: &Handoff) {
-    block_on(std::future::poll_fn(|cx| match handoff.accepted(cx.waker()) {
+/// A handler that accepts, in a thread of its own.
+fn accept(handoff: &Arc<Handoff>) -> thread::JoinHandle<Result<Upgrade, UpgradeError>> {
+    let accept = Accept::new(Arc::clone(handoff), Acceptance::default());
+    thread::spawn(move || block_on(accept))
+}
+
+/// The layer, which waits for a handler to accept.
+async fn accepted(handoff: &Handoff) {
+    std::future::poll_fn(|cx| match handoff.accepted(cx.waker()) {
         Some(_) => Poll::Ready(()),
         None => Poll::Pending,
-    }));
-    let _ = handoff.release();
+    })
+    .await;
 }
 
 #[test]
@@ -45,11 +51,9 @@ fn a_handler_that_accepts_gets_the_stream_once_the_layer_has_answered() {
     model(|| {
         let connections = Connections::new();
         let handoff = taken(&connections);
-        let accepting = thread::spawn({
-            let accept = Accept::new(Arc::clone(&handoff), Acceptance::default());
-            move || block_on(accept)
-        });
-        answer(&handoff);
+        let accepting = accept(&handoff);
+        block_on(accepted(&handoff));
+        let _ = handoff.release();
         let upgrade = accepting.join().unwrap().unwrap();
         assert_eq!(connections.len(), 1);
         drop(upgrade);
@@ -62,10 +66,7 @@ fn a_handler_that_accepts_is_told_of_another_answer() {
     model(|| {
         let connections = Connections::new();
         let handoff = taken(&connections);
-        let accepting = thread::spawn({
-            let accept = Accept::new(Arc::clone(&handoff), Acceptance::default());
-            move || block_on(accept)
-        });
+        let accepting = accept(&handoff);
         handoff.fail(UpgradeError::NotAnswered);
         assert_eq!(accepting.join().unwrap().err(), Some(UpgradeError::NotAnswered));
         assert_eq!(connections.len(), 0);
@@ -127,14 +128,8 @@ fn an_outer_layer_opens_the_gate_of_the_inner_one() {
     model(|| {
         let connections = Connections::new();
         let (outer, inner) = nested(&connections);
-        let accepting = thread::spawn({
-            let accept = Accept::new(Arc::clone(&inner), Acceptance::default());
-            move || block_on(accept)
-        });
-        block_on(std::future::poll_fn(|cx| match inner.accepted(cx.waker()) {
-            Some(_) => Poll::Ready(()),
-            None => Poll::Pending,
-        }));
+        let accepting = accept(&inner);
+        block_on(accepted(&inner));
         assert!(inner.verdict().is_none(), "the outer layer has not passed the answer on");
         let _ = outer.release();
         let upgrade = accepting.join().unwrap().unwrap();
