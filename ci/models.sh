@@ -1,7 +1,17 @@
 #!/usr/bin/env bash
-# The models of concurrent code, in every order that loom finds with three preemptions.
+# The models of concurrent code, in every order that loom finds with three preemptions. loom treats `SeqCst` as acquire and release,
+# so Miri runs the close of a registry too, with many seeds (SEEDS, 32 by default).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# shellcheck source=ci/packages.sh
+source ci/packages.sh
+nightly rust-src miri
+
+echo "--- loom"
 RUSTFLAGS="--cfg ws_loom" LOOM_MAX_PREEMPTIONS=3 cargo test --locked --lib -p ws-handshake --no-default-features --features tower \
     --target-dir target/models -- models::
+
+echo "--- Miri"
+MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..${SEEDS:-32}" cargo +nightly miri test --locked --lib -p ws-handshake \
+    --no-default-features --features tower -- a_wait_that_is_over

@@ -1,5 +1,6 @@
 use std::{sync::Arc, thread, time::Duration};
 
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use tokio::{
     sync::mpsc,
@@ -254,4 +255,20 @@ fn one_of_several_that_leaves_gives_one_of_its_key_back() {
         drop(permit);
         assert_eq!(connections.len_of(None), left);
     }
+}
+
+/// loom's model of the same treats `SeqCst` as acquire and release, so Miri runs this test with many seeds.
+#[test]
+fn a_wait_that_is_over_has_seen_every_connection() {
+    let connections = Connections::new();
+    thread::scope(|scope| {
+        // The permit comes back, so the connection stays.
+        let entering = scope.spawn(|| connections.admit(&parts(), None));
+        let closing = scope.spawn(|| {
+            connections.close();
+            connections.wait().now_or_never().is_some()
+        });
+        let entered = entering.join().unwrap();
+        assert!(!(closing.join().unwrap() && entered.is_ok()), "let in, and not waited for");
+    });
 }
