@@ -9,8 +9,9 @@ source ci/packages.sh
 nightly rust-src miri
 
 echo "--- loom"
-RUSTFLAGS="--cfg ws_loom" LOOM_MAX_PREEMPTIONS=3 cargo test --locked --lib -p ws-handshake --no-default-features --features tower \
-    --target-dir target/models -- models::
+# One at a time, because each says how many interleavings it went through.
+NO_COLOR=1 LOOM_LOG=loom::model=info LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg ws_loom" cargo test --locked --lib -p ws-handshake \
+    --no-default-features --features tower --target-dir target/models -- --nocapture --test-threads=1 models::
 
 echo "--- Miri"
 MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..${SEEDS:-32}" cargo +nightly miri test --locked --lib -p ws-handshake \

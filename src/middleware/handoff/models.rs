@@ -157,3 +157,21 @@ fn an_outer_layer_shuts_the_gate_of_an_inner_one_that_is_on_its_way_in() {
         assert_eq!(connections.len(), 0);
     });
 }
+
+#[test]
+fn an_outer_layer_that_answers_by_itself_shuts_the_gate_of_a_detached_inner_one() {
+    model(|| {
+        let connections = Connections::new();
+        let (outer, inner) = nested(&connections);
+        let accepting = accept(&inner);
+        // Middleware between the layers runs the inner one in a task of its own, which is not polled again.
+        let detached = thread::spawn({
+            let inner = Arc::clone(&inner);
+            move || inner.accepted(Waker::noop()).is_some()
+        });
+        outer.fail(UpgradeError::NotAnswered);
+        assert_eq!(accepting.join().unwrap().err(), Some(UpgradeError::NotAnswered));
+        let _ = detached.join().unwrap();
+        assert_eq!(connections.len(), 0);
+    });
+}
