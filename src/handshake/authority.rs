@@ -137,12 +137,12 @@ impl HostPort {
         let name = &text[..length];
         // "a.com." is the name of the same machine to a resolver, and another host to a browser: it stays another host.
         let last = match name {
-            [] => return None,
             [labels @ .., b'.'] => labels.rsplit(|byte| *byte == b'.').next()?,
             _ => &name[label..],
         };
         let host_length = u16::try_from(length).ok().filter(|length| *length <= MAX_NAME)?;
         let mut host = Host::Name(());
+        // An empty name has an empty label, which is no address either.
         if is_number(last) {
             // WHATWG URL, "ends in a number": such a host is an IPv4 address or nothing. `Ipv4Addr` takes the dotted
             // form of four decimals alone, so that `127.1` and `0x7f.1` are nothing too: no browser sends them.
@@ -325,6 +325,10 @@ mod tests {
             ("a.com", "a.com.", false),
             ("[::1]", "[0::1]", true),
             ("[::ffff:1.2.3.4]", "1.2.3.4", false),
+            ("[::1]", "[::2]", false),
+            ("1.2.3.4", "1.2.3.4", true),
+            ("1.2.3.4", "1.2.3.5", false),
+            ("a.com", "b.com", false),
         ];
         for (a, b, equal) in rows {
             let host = |text: &'static str| HostPort::parse(text.as_bytes()).unwrap().host.with_name(text.as_bytes());

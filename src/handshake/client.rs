@@ -236,7 +236,7 @@ impl RequestHead<'_> {
         }
         Err(if self.is_unread(protocol) {
             RejectionKind::ExtendedConnectUnsupported
-        } else if self.version < Version::HTTP_11 && fields.upgrade_websocket {
+        } else if self.version == Version::HTTP_10 && fields.upgrade_websocket {
             RejectionKind::HttpVersionUnsupported
         } else {
             RejectionKind::UpgradeInvalid

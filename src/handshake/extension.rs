@@ -115,6 +115,8 @@ mod tests {
             ("twice", &["permessage-deflate, permessage-deflate"], &["permessage-deflate, permessage-deflate"], Err(BeyondOffer)),
             ("malformed", BARE, &["permessage-deflate;"], Err(BeyondOffer)),
             ("empty", BARE, &[""], Err(BeyondOffer)),
+            ("the client's own window, as offered", &["permessage-deflate; client_max_window_bits=10"],
+                &["permessage-deflate; client_max_window_bits=10"], Ok(Some("; client_max_window_bits=10"))),
             ("an unknown parameter", BARE, &["permessage-deflate; x=1"], Err(BeyondOffer)),
             ("a repeated parameter", BARE, &["permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"], Err(BeyondOffer)),
             ("takeovers that nobody asked for", &[PMD], &["permessage-deflate; server_no_context_takeover; client_no_context_takeover"],

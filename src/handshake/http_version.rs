@@ -11,3 +11,17 @@ pub(crate) fn name(version: Version) -> &'static str {
         _ => "1.0",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_named_as_opentelemetry_names_them() {
+        let rows =
+            [(Version::HTTP_10, "1.0"), (Version::HTTP_11, "1.1"), (Version::HTTP_2, "2"), (Version::HTTP_3, "3")];
+        for (version, expected) in rows {
+            assert_eq!(name(version), expected);
+        }
+    }
+}

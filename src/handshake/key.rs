@@ -121,11 +121,18 @@ mod tests {
             ("of the URL-safe alphabet", "-_-_-_-_-_-_-_-_-_-_-w==", false),
             ("with a space in it", "dGhlIHNhbXBs ZSBub25jZQ=", false),
             ("with a space before it", " dGhlIHNhbXBsZSBub25jZQ=", false),
+            ("with two digits that are none", "**GhlIHNhbXBsZSBub25jZQ==", false),
             ("not base64 at all", "************************", false),
         ];
         for (name, text, good) in rows {
             assert_eq!(text.parse::<Key>().is_ok(), good, "{name}");
         }
+    }
+
+    #[test]
+    fn a_mistake_says_what_a_key_is() {
+        let error = "x".parse::<Key>().unwrap_err();
+        assert_eq!(error.to_string(), "the key is not the canonical base64 of 16 bytes");
     }
 
     #[test]

@@ -281,3 +281,54 @@ kinds! {
     /// A handler wants a handshake that was handed out before (500).
     UpgradeTaken = INTERNAL_SERVER_ERROR, "this handshake was extracted before: extract `WsUpgrade` or `WsStream` once";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWED: [http::HeaderName; 5] = [ALLOW, CONNECTION, UPGRADE, SEC_WEBSOCKET_VERSION, CACHE_CONTROL];
+
+    #[test]
+    fn a_refusal_has_the_status_and_the_headers_that_it_owes() {
+        use RejectionKind as K;
+        #[rustfmt::skip]
+        let rows = [
+            (K::KeyMissing, Version::HTTP_11, 400, [None, Some("close"), None, None, Some("no-store")]),
+            (K::MethodInvalid, Version::HTTP_11, 405, [Some("GET"), Some("close"), None, None, Some("no-store")]),
+            (K::VersionMissing, Version::HTTP_11, 400, [None, Some("close"), None, Some("13"), Some("no-store")]),
+            (K::VersionRepeated, Version::HTTP_2, 400, [None, None, None, Some("13"), Some("no-store")]),
+            (K::VersionUnsupported, Version::HTTP_11, 426, [None, Some("upgrade, close"), Some("websocket"), Some("13"), Some("no-store")]),
+            (K::VersionUnsupported, Version::HTTP_2, 400, [None, None, None, Some("13"), Some("no-store")]),
+            (K::HandshakeMissing, Version::HTTP_10, 426, [None, Some("upgrade"), Some("websocket"), None, Some("no-store")]),
+            (K::HandshakeMissing, Version::HTTP_2, 400, [None, None, None, None, Some("no-store")]),
+        ];
+        for (kind, version, status, owed) in rows {
+            let rejection = Rejection::new(kind, version);
+            let response = rejection.response::<&str>();
+            let value = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), OWED.map(value)), (status, owed), "{kind:?} over {version:?}");
+            assert_eq!(
+                (*response.body(), ReportedRejection::new(rejection.clone()).to_string()),
+                (kind.rule().1, rejection.to_string())
+            );
+            assert_eq!(rejection.to_string(), kind.rule().1);
+        }
+    }
+
+    #[test]
+    fn clients_that_are_refused_together_do_not_return_together() {
+        use RejectionKind as K;
+        let seconds = |kind| -> u16 {
+            let response = Rejection::new(kind, Version::HTTP_11).response::<&str>();
+            response.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap()
+        };
+        assert_eq!(seconds(K::DecisionTimedOut), 5);
+        for kind in [K::ServerDraining, K::ConnectionLimitReached, K::KeyLimitReached] {
+            let all: std::collections::BTreeSet<_> = (0..500).map(|_| seconds(kind)).collect();
+            assert_eq!(all, (5..=15).collect(), "{kind:?}");
+        }
+        assert!(
+            !Rejection::new(K::KeyMissing, Version::HTTP_11).response::<&str>().headers().contains_key(RETRY_AFTER)
+        );
+    }
+}

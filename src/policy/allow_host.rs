@@ -113,7 +113,7 @@ impl AllowHost {
             map.get(host).is_some_and(|ports| ports.iter().any(|port| port.admits(authority.port())))
         };
         lists(&self.hosts.exact, &name)
-            || name.match_indices('.').any(|(dot, _)| dot > 0 && lists(&self.hosts.below, &name[dot + 1..]))
+            || name.match_indices('.').any(|(dot, _)| lists(&self.hosts.below, &name[dot + 1..]))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     host_pattern::PortPattern,
     origin_pattern::{OriginPattern, Pattern},
 };
-use crate::handshake::{Origin, authority::Host};
+use crate::handshake::Origin;
 
 /// A cheap handle to a list of origins, shared with the layers that it was given to.
 ///
@@ -177,12 +177,8 @@ impl Table {
         self.any_port.contains(&text[..host.end]) || self.lists_names_above(origin, text, &host)
     }
 
-    /// Walks the names above the origin's host, from the nearest up.
+    /// Walks the names above the origin's host, from the nearest up. No wildcard stands before the end of an address.
     fn lists_names_above(&self, origin: &Origin, text: &[u8], host: &Range<usize>) -> bool {
-        let wildcards = !self.below.is_empty() || !self.below_any_port.is_empty();
-        if !wildcards || !matches!(origin.as_host(), Some(Host::Name(_))) {
-            return false;
-        }
         let lists = |map: &HashMap<Box<[u8]>, Vec<String>>, name: &[u8]| {
             map.get(name).is_some_and(|schemes| schemes.iter().any(|scheme| origin.scheme() == Some(scheme)))
         };

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::handshake::{
     Origin,
-    authority::Host,
     origin::{default_port, is_scheme},
 };
 
@@ -54,18 +53,17 @@ impl OriginPattern {
             PortPattern::Absent => origin.port() == default_port(scheme.as_bytes()),
             PortPattern::Exactly(port) => origin.port() == Some(port),
         };
-        port && origin.scheme() == Some(scheme)
-            && origin.host().is_some_and(|name| host.matches(name, origin.as_host()))
+        port && origin.scheme() == Some(scheme) && origin.host().is_some_and(|name| host.matches(name))
     }
 }
 
 impl HostPattern {
-    fn matches(&self, name: &str, host: Option<Host<&[u8]>>) -> bool {
+    /// What is below a name is a name too: no wildcard stands before the end of an address.
+    fn matches(&self, name: &str) -> bool {
         if !self.wildcard {
             return name == self.host;
         }
-        let labels = name.strip_suffix(self.host.as_str()).and_then(|labels| labels.strip_suffix('.'));
-        matches!(host, Some(Host::Name(_))) && labels.is_some_and(|labels| !labels.is_empty())
+        name.strip_suffix(self.host.as_str()).is_some_and(|labels| labels.ends_with('.'))
     }
 }
 
@@ -197,6 +195,33 @@ mod tests {
             let error = value.parse::<OriginPattern>().expect_err(value);
             assert_eq!(error.value(), value);
             assert!(error.to_string().contains(advice), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_what_they_say() {
+        #[rustfmt::skip]
+        let rows = [
+            ("null", "null", true),
+            ("null", "file://", false),
+            ("file://", "file://", true),
+            ("https://a.com", "https://a.com:443", true),
+            ("https://a.com", "https://a.com:444", false),
+            ("https://a.com", "http://a.com:443", false),
+            ("https://a.com", "https://b.com", false),
+            ("https://a.com", "null", false),
+            ("https://a.com:444", "https://a.com:444", true),
+            ("https://a.com:444", "https://a.com", false),
+            ("https://a.com:*", "https://a.com:444", true),
+            ("https://*.a.com", "https://x.y.a.com", true),
+            ("https://*.a.com", "https://a.com", false),
+            ("https://*.a.com", "https://xa.com", false),
+            ("https://*.a.com", "https://a.com.evil.com", false),
+            ("https://[::1]", "https://[0::1]", true),
+        ];
+        for (pattern, origin, matches) in rows {
+            let pattern: OriginPattern = pattern.parse().unwrap();
+            assert_eq!(pattern.matches(&origin.parse().unwrap()), matches, "{origin} under {pattern}");
         }
     }
 

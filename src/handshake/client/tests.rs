@@ -131,6 +131,27 @@ fn fields_with_lawful_variations_pass() {
 fn unknown_fields_are_ignored() {
     let changes: &[Change<'_>] = &[("x-unknown", &["a", "b"]), ("sec-websocket-accept", &["x"]), ("cookie", &["a=b"])];
     assert_eq!(kind(read(get(), changes)), None);
+    // As long as the names that are looked for.
+    for length in [4, 6, 7, 10, 14, 17, 21, 22, 24] {
+        let name = "x".repeat(length);
+        let handshake = read(get(), &[(&name, &["1", "/"])]).unwrap().unwrap();
+        assert_eq!(handshake.origin(), Ok(None), "{name}");
+        assert_eq!((handshake.subprotocols(), handshake.extensions()), (None, Ok(())), "{name}");
+    }
+    let elsewhere: &[Change<'_>] = &[("upgrade", &["x"]), ("referer", &["websocket"])];
+    assert_eq!(kind(read(get(), elsewhere)), Some(K::UpgradeInvalid));
+    let elsewhere: &[Change<'_>] = &[("connection", &[]), ("user-agent", &["upgrade"])];
+    assert_eq!(kind(read(get(), elsewhere)), Some(K::ConnectionInvalid));
+}
+
+#[cfg(feature = "tower")]
+#[test]
+fn a_head_tells_what_it_names_where_that_is_well_formed() {
+    let request = request(get(), &[("origin", &["https://A.com"])]);
+    let head = RequestHead::from(&request);
+    assert_eq!((head.method(), head.path(), head.http_version()), (&Method::GET, "/chat", "1.1"));
+    assert_eq!(head.named_authority().unwrap().as_str(), "example.com");
+    assert_eq!(head.named_origin().unwrap().as_str(), "https://a.com");
 }
 
 #[test]
@@ -246,6 +267,7 @@ mod extended_connect {
                 let handshake = read(TARGET, protocol, &[("sec-websocket-key", key)]).unwrap().unwrap();
                 assert!(handshake.key().is_none());
                 assert_eq!(handshake.authority().host(), "example.com");
+                assert_eq!(handshake.version(), Version::HTTP_2);
             }
         }
         assert!(

@@ -1,3 +1,5 @@
+use std::hash::BuildHasher as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +14,7 @@ fn origins_print_as_a_browser_sends_them() {
         ("null", "null", None),
         ("https://a.com", "https://a.com", Some(443)),
         ("HTTPS://A.Com", "https://a.com", Some(443)),
+        ("HTTPS://a.com", "https://a.com", Some(443)),
         ("https://a.com:443", "https://a.com", Some(443)),
         ("http://a.com:80", "http://a.com", Some(80)),
         ("http://a.com:443", "http://a.com:443", Some(443)),
@@ -35,6 +38,18 @@ fn origins_print_as_a_browser_sends_them() {
 }
 
 #[test]
+fn origins_compare_hash_and_print_by_their_canonical_text() {
+    let hash = |origin: &Origin| std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(origin);
+    let [one, same, other] = ["https://a.com", "HTTPS://A.com:443", "http://a.com"].map(|text| parse(text).unwrap());
+    assert_eq!((&one, hash(&one), one.to_string()), (&same, hash(&same), same.to_string()));
+    assert_ne!(one, other);
+    assert_ne!(hash(&one), hash(&other));
+    assert_eq!((one.to_string(), format!("{one:?}")), ("https://a.com".into(), "Origin(\"https://a.com\")".into()));
+    let error = "a.com".parse::<Origin>().unwrap_err();
+    assert_eq!(error.to_string(), "an origin is `null` or `scheme://host[:port]`");
+}
+
+#[test]
 fn an_origin_has_at_most_512_bytes() {
     let of = |length: usize| format!("{}://a.com", "a".repeat(length - "://a.com".len()));
     assert!(parse(&of(512)).is_some());
@@ -45,6 +60,7 @@ fn an_origin_has_at_most_512_bytes() {
 fn parts_are_those_of_the_canonical_text() {
     let origin = parse("HTTP://[0:0::1]:8080").unwrap();
     assert_eq!((origin.scheme(), origin.host(), origin.port()), (Some("http"), Some("[::1]"), Some(8080)));
+    assert!(!origin.is_opaque());
     let opaque = parse("null").unwrap();
     assert!(opaque.is_opaque());
     assert_eq!((opaque.scheme(), opaque.host(), opaque.port()), (None, None, None));
