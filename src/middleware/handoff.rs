@@ -25,7 +25,6 @@ use crate::{
 };
 
 /// One approved handshake, shared by the layer that answers it and the handler that accepts it.
-#[derive(Debug)]
 pub(super) struct Handoff {
     pub(super) server: ServerHandshake,
     pub(super) subprotocols: Option<Subprotocols>,
@@ -34,7 +33,6 @@ pub(super) struct Handoff {
     gate: Mutex<Gate>,
 }
 
-#[derive(Debug)]
 struct Gate {
     state: State,
     /// Gone once the gate is shut, or the stream has been taken through it.
@@ -47,7 +45,6 @@ struct Gate {
 }
 
 /// What lies behind the gate.
-#[derive(Debug)]
 pub(super) struct Upgrade {
     pub(super) on_upgrade: OnUpgrade,
     pub(super) permit: Option<ConnectionPermit>,
@@ -341,7 +338,6 @@ impl Gate {
 /// A handler's acceptance on its way to the layer, and the verdict on its way back.
 ///
 /// Dropped before its answer has been given, it is withdrawn, and the handler may still answer otherwise.
-#[derive(Debug)]
 pub(super) struct Accept {
     handoff: Arc<Handoff>,
     acceptance: Option<Acceptance>,
@@ -409,20 +405,6 @@ pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(future)),
         Err(_) => events::no_runtime(),
-    }
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Pending => "Pending",
-            Self::Requested(_) => "Requested",
-            Self::Responding => "Responding",
-            Self::RespondingWith(_) => "RespondingWith",
-            Self::Delegated(_) => "Delegated",
-            Self::Released => "Released",
-            Self::Failed(_) => "Failed",
-        })
     }
 }
 

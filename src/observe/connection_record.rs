@@ -1,6 +1,6 @@
 //! What a connection did, from its stream to its end.
 
-use std::{fmt, io, task::Poll, time::Instant};
+use std::{io, task::Poll, time::Instant};
 
 use super::{
     connection_span::ConnectionSpan,
@@ -104,11 +104,5 @@ impl Drop for Observed {
         if let Some(span) = &self.span {
             span.end(self.read, self.written, end);
         }
-    }
-}
-
-impl fmt::Debug for ConnectionRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ConnectionRecord").field(&self.0.as_ref().map(|observed| observed.end)).finish()
     }
 }

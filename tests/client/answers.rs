@@ -58,6 +58,7 @@ async fn every_lie_of_the_list_fails_the_connection() {
         let error = connected.unwrap_err();
         assert_eq!(error.kind(), kind, "{name}");
         assert!(error.response().is_some(), "{name}");
+        assert_eq!(error.to_string().ends_with(')'), kind == ClientErrorKind::Refused, "{name}: {error}");
         // RFC 6455 §4.1: the connection is failed, and nothing was sent on it.
         let mut rest = Vec::new();
         timeout(SOON, server.read_to_end(&mut rest)).await.expect("the connection stays open").unwrap();
@@ -101,6 +102,16 @@ async fn a_refusal_is_read_up_to_64_kib() {
     })
     .await;
     assert_eq!(connected.unwrap_err().response().unwrap().body().len(), 64 << 10);
+    // And no longer than that: the rest of a body need not come.
+    let start = Instant::now();
+    let (connected, _server) = ask(request(), |_| {
+        let mut answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+        answer.extend(vec![b'x'; 64 << 10]);
+        answer
+    })
+    .await;
+    assert_eq!(connected.unwrap_err().response().unwrap().body().len(), 64 << 10);
+    assert!(start.elapsed() < SOON / 2, "it waits for the rest");
 }
 
 #[tokio::test]

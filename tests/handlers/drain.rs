@@ -33,6 +33,9 @@ async fn a_handshake_that_is_undecided_when_a_drain_begins_is_refused() {
             app.layer(counting.allow_origin(slow.clone()))
         };
         let server = TestServer::new(app);
+        let (stream, _) = over.ask(&server, "/ws").origin("https://evil.com").connect().await.unwrap();
+        drop(stream);
+        len(&connections, 0).await;
         let undecided = tokio::spawn(over.ask(&server, "/ws").origin("https://evil.com").connect());
         len(&connections, 1).await;
         let drained = connections.drain().over(Duration::ZERO).deadline(Duration::from_secs(1)).await;

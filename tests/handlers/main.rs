@@ -4,6 +4,7 @@
 mod abandoned;
 #[path = "../common/mod.rs"]
 mod common;
+mod debug;
 mod drain;
 mod extract;
 mod http_version;
