@@ -97,9 +97,8 @@ impl Registry {
         let entry = Entry(Arc::clone(signal));
         let mut shard = self.shard(&entry);
         shard.remove(&entry);
-        if is_sparse(shard.len(), shard.capacity()) {
-            let len = shard.len();
-            shard.shrink_to(len * 2);
+        if let Some(room) = room_to_keep(shard.len(), shard.capacity()) {
+            shard.shrink_to(room);
         }
         drop(shard);
         self.one_less();
@@ -168,14 +167,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Gives memory back once a map has become much smaller than it was.
 pub(super) fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
-    if is_sparse(map.len(), map.capacity()) {
-        map.shrink_to(map.len() * 2);
+    if let Some(room) = room_to_keep(map.len(), map.capacity()) {
+        map.shrink_to(room);
     }
 }
 
-fn is_sparse(len: usize, capacity: usize) -> bool {
-    const KEPT: usize = 64;
-    capacity > KEPT && len < capacity / 4
+/// How much of its room a map keeps, if it has much more than it needs.
+fn room_to_keep(len: usize, capacity: usize) -> Option<usize> {
+    const ALWAYS: usize = 64;
+    (capacity > ALWAYS && len < capacity / 4).then_some(len * 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_keeps_room_for_twice_of_what_it_has() {
+        let rows =
+            [(0, 64, None), (0, 65, Some(0)), (15, 65, Some(30)), (16, 65, None), (16, 67, None), (25, 104, Some(50))];
+        for (len, capacity, room) in rows {
+            assert_eq!(room_to_keep(len, capacity), room, "{len} of {capacity}");
+        }
+        let mut map: HashMap<_, _> = (0..1000).map(|key| (key, ())).collect();
+        map.retain(|key, ()| *key < 30);
+        shrink(&mut map);
+        assert!((60..250).contains(&map.capacity()), "{}", map.capacity());
+    }
 }
 
 #[cfg(all(test, ws_loom))]
