@@ -23,13 +23,15 @@ async fn what_a_server_is_made_of_shows_what_it_is() {
         .or(AllowOrigin::any());
     let layer = WsHandshakeLayer::new().connections(connections.clone()).handoff_timeout(Duration::from_secs(7));
     let mut service = layer.layer(Router::new());
+    let second = Duration::from_secs(1);
+    let shutdown = connections.graceful_shutdown(async {}).over(second).deadline(2 * second);
     let rows = [
         (
             format!("{connections:?}"),
             "Connections { len: 0, limits: Limits { all: 9, per_key: [KeyLimit { limit: 5, .. }] }, .. }",
         ),
         (format!("{:?}", connections.drain().over(Duration::from_secs(1))), "Drain { over: 1s, deadline: 25s, .. }"),
-        (format!("{:?}", connections.graceful_shutdown(async {})), "GracefulShutdown { drain: Drain {"),
+        (format!("{shutdown:?}"), "GracefulShutdown { drain: Drain { over: 1s, deadline: 2s, .. }"),
         (format!("{origins:?}"), r#"["same_origin", "list", "predicate", "async_predicate", "any"]"#),
         (format!("{layer:?}"), "WsHandshakeLayer { config: Config { policy: Policy {"),
         (format!("{layer:?}"), "handoff_timeout: 7s"),

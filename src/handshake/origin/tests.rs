@@ -101,7 +101,7 @@ fn like_an_origin() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(16 * ProptestConfig::default().cases))]
 
     #[test]
     fn what_is_accepted_is_what_the_url_crate_reads(text in like_an_origin()) {

@@ -102,7 +102,7 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(16 * ProptestConfig::default().cases))]
 
     #[test]
     fn a_wildcard_matches_only_what_is_under_its_labels(host in "[abA1.-]{0,9}", suffix in "[ab]{1,2}(\\.[ab1-]{1,3}){1,2}") {
