@@ -3,10 +3,13 @@
 use axum::{Router, routing::any};
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_websockets::{Config, Limits, Message as OtherMessage};
 use ws_handshake::{PermessageDeflate, WsHandshakeLayer, WsStream, testing::TestServer};
 use yawc::{Options, frame::OpCode as YawcOpCode};
+
+use crate::support::{accepting, ask, request};
 
 async fn tungstenite(stream: WsStream) {
     let mut socket = stream.into_tungstenite(None).await.unwrap();
@@ -120,10 +123,27 @@ async fn yawc_is_a_client_and_compresses_as_agreed() {
     }
 }
 
+/// zlib has no window of 8 bits, which a server may still demand of a client (RFC 7692 §7.1.2.2).
+#[tokio::test]
+async fn yawc_compresses_only_within_the_window_that_is_agreed_on() {
+    const RSV1: u8 = 0x40;
+    for (params, compresses) in
+        [("", true), ("; client_max_window_bits=9", true), ("; client_max_window_bits=8", false)]
+    {
+        let answer =
+            move |head: &str| accepting(head, &format!("Sec-WebSocket-Extensions: permessage-deflate{params}\r\n"));
+        let (connected, mut server) = ask(request(), answer).await;
+        let mut socket = connected.unwrap().0.into_yawc(Options::default().with_balanced_compression()).unwrap();
+        socket.send(yawc::frame::Frame::binary(vec![b'x'; 1000])).await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap() & RSV1 != 0, compresses, "{params}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_cannot_inflate_has_its_stream_back() {
     for stream in streams("/deflate", Some(PermessageDeflate::new())).await {
         let error = stream.into_tungstenite(None).await.unwrap_err();
+        assert!(error.to_string().contains("agreed on permessage-deflate"), "{error}");
         let mut socket = error.into_stream().into_yawc(Options::default()).unwrap();
         socket.send(yawc::frame::Frame::text("hello")).await.unwrap();
         assert_eq!(socket.next_frame().await.unwrap().payload(), &b"hello"[..]);
