@@ -1,6 +1,5 @@
 //! The head of a request: read, decided and answered by floor 1.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, Request, Response, Version, request::Parts};
 use ws_handshake::{
     Policy, Rejection,
@@ -8,7 +7,7 @@ use ws_handshake::{
     handshake::{ClientHandshake, ServerHandshake},
 };
 
-use crate::oracle::{accept, lines, lists, tempts};
+use crate::oracle::{accept, is_key, lines, lists, tempts};
 
 /// Reads the text of a request, over HTTP/1 and again as if HTTP/2 had brought it, with `Upgrade` for `:protocol`.
 ///
@@ -50,9 +49,6 @@ struct Expected {
 fn over_http1(parts: &Parts) -> Expected {
     let field = |name| lines(&parts.headers, name);
     let is_zero = |length: &&[u8]| !length.is_empty() && length.iter().all(|digit| *digit == b'0');
-    let is_key = |key: &[u8]| {
-        STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16 && STANDARD.encode(nonce).as_bytes() == key)
-    };
     Expected {
         asks: parts.version == Version::HTTP_11 && lists(&field("upgrade"), "websocket"),
         right: parts.method == Method::GET

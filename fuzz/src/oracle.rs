@@ -1,12 +1,24 @@
 //! What requests are and how lists are written, a second time: as simply as can be, and sharing nothing with the crate.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{
+        GeneralPurpose,
+        general_purpose::{GeneralPurposeConfig, STANDARD},
+    },
+};
 use http::{HeaderMap, Method};
 
 /// Whether a server could upgrade the request, and code that looks at no more than the WebSocket fields would do so.
 pub(crate) fn tempts(method: &Method, headers: &HeaderMap) -> bool {
     let can_upgrade = method == Method::CONNECT || headers.contains_key("upgrade");
     can_upgrade && (headers.contains_key("sec-websocket-version") || headers.contains_key("sec-websocket-key"))
+}
+
+/// RFC 6455 §4.2.1 5: whether a key decodes to 16 bytes, whatever its spare bits are.
+pub(crate) fn is_key(key: &[u8]) -> bool {
+    let spare_bits = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(&alphabet::STANDARD, spare_bits).decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }
 
 /// RFC 6455 §4.2.2 5: what answers a key.

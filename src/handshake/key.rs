@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 
 /// The `Sec-WebSocket-Key` of a handshake.
 ///
-/// Holding one means that it is the canonical base64 of 16 bytes, so [`accept`](Self::accept) cannot fail; that of a
+/// A `Key` is always the base64 of 16 bytes, so [`accept`](Self::accept) cannot fail. The key of a
 /// [`ClientHandshake`](super::ClientHandshake) was sent exactly once too.
 ///
 /// ```
@@ -56,10 +56,10 @@ impl Key {
     pub(super) fn from_bytes(text: &[u8]) -> Option<Self> {
         // RFC 6455 §4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in length".
         let key = Self(text.try_into().ok()?);
-        // 22 digits of 6 bits hold 16 bytes, and 4 bits more: those are zero, lest one nonce be written in sixteen ways.
+        // 22 digits of 6 bits hold 16 bytes and 4 spare bits. Clients that draw digits at random set the spare bits too.
         let (digits, padding) = key.0.split_at(22);
         let in_alphabet = digits.iter().fold(true, |all, digit| all & ALPHABET[usize::from(*digit)]);
-        (in_alphabet && padding == b"==" && matches!(key.0[21], b'A' | b'Q' | b'g' | b'w')).then_some(key)
+        (in_alphabet && padding == b"==").then_some(key)
     }
 }
 
@@ -71,13 +71,13 @@ impl std::str::FromStr for Key {
     }
 }
 
-/// The text is not the canonical base64 of 16 bytes.
+/// The text is not the base64 of 16 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidKey(());
 
 impl std::fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the key is not the canonical base64 of 16 bytes")
+        f.write_str("the key is not the base64 of 16 bytes")
     }
 }
 
@@ -102,10 +102,15 @@ const ALPHABET: [bool; 256] = {
 
 #[cfg(test)]
 mod tests {
+    use base64::{
+        alphabet,
+        engine::{GeneralPurpose, GeneralPurposeConfig},
+    };
+
     use super::*;
 
     #[test]
-    fn only_canonical_base64_of_16_bytes_is_a_key() {
+    fn only_base64_of_16_bytes_is_a_key() {
         let rows = [
             ("the RFC's own", "dGhlIHNhbXBsZSBub25jZQ==", true),
             ("sixteen zero bytes", "AAAAAAAAAAAAAAAAAAAAAA==", true),
@@ -117,7 +122,8 @@ mod tests {
             ("without padding", "dGhlIHNhbXBsZSBub25jZQ", false),
             ("with half the padding", "dGhlIHNhbXBsZSBub25jZQ=", false),
             ("with too much padding", "dGhlIHNhbXBsZSBub25jZQ===", false),
-            ("with trailing bits set", "dGhlIHNhbXBsZSBub25jZR==", false),
+            ("with a spare bit set", "dGhlIHNhbXBsZSBub25jZR==", true),
+            ("with a spare bit set, as in RFC 6455 §4.1", "AQIDBAUGBwgJCgsMDQ4PEC==", true),
             ("of the URL-safe alphabet", "-_-_-_-_-_-_-_-_-_-_-w==", false),
             ("with a space in it", "dGhlIHNhbXBs ZSBub25jZQ=", false),
             ("with a space before it", " dGhlIHNhbXBsZSBub25jZQ=", false),
@@ -132,17 +138,19 @@ mod tests {
     #[test]
     fn a_mistake_says_what_a_key_is() {
         let error = "x".parse::<Key>().unwrap_err();
-        assert_eq!(error.to_string(), "the key is not the canonical base64 of 16 bytes");
+        assert_eq!(error.to_string(), "the key is not the base64 of 16 bytes");
     }
 
     #[test]
     fn a_key_is_what_the_base64_crate_decodes_to_16_bytes() {
+        let decoder =
+            GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
         // Every byte at the two places that differ in kind: within the digits, and where they end.
         for place in [3, 21, 22, 23] {
             for byte in 0..=u8::MAX {
                 let mut text = *b"dGhlIHNhbXBsZSBub25jZQ==";
                 text[place] = byte;
-                let decoded = STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 16);
+                let decoded = decoder.decode(text).is_ok_and(|bytes| bytes.len() == 16);
                 assert_eq!(Key::from_bytes(&text).is_some(), decoded, "{byte} at {place}");
             }
         }

@@ -35,7 +35,7 @@
 //! | §4.2.1 | a `Host` field with the server's authority | [`Authority`] | `client::tests::the_authority_is_one_well_formed_host` |
 //! | §4.2.1 | `Upgrade` with `websocket`, in any case | [`ClientHandshake`] | `client::tests::what_asks_for_a_websocket` |
 //! | §4.2.1 | `Connection` with the token `Upgrade`, in any case | `grammar::lists` | `grammar::tests::lists_finds_whole_tokens` |
-//! | §4.2.1 | `Sec-WebSocket-Key`: base64 of 16 bytes | [`Key`] | `key::tests::only_canonical_base64_of_16_bytes_is_a_key` |
+//! | §4.2.1 | `Sec-WebSocket-Key`: base64 of 16 bytes | [`Key`] | `key::tests::only_base64_of_16_bytes_is_a_key` |
 //! | §4.2.1 | `Sec-WebSocket-Version` of 13 | [`ClientHandshake`] | `client::tests::each_fault_has_its_own_kind` |
 //! | §4.2.1 | a request that does not match MUST be stopped with an error such as 400 | [`Rejection`] | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §4.2.1 | unknown header fields are ignored | [`ClientHandshake`] | `client::tests::unknown_fields_are_ignored` |

@@ -234,7 +234,7 @@ kinds! {
     KeyMissing = BAD_REQUEST, "`Sec-WebSocket-Key` is missing";
     /// More than one `Sec-WebSocket-Key` (HTTP/1.1; 400, RFC 6455 §11.3.1).
     KeyRepeated = BAD_REQUEST, "`Sec-WebSocket-Key` is sent more than once";
-    /// `Sec-WebSocket-Key` is not the canonical base64 of 16 bytes (HTTP/1.1; 400, RFC 6455 §4.2.1).
+    /// `Sec-WebSocket-Key` is not the base64 of 16 bytes (HTTP/1.1; 400, RFC 6455 §4.2.1).
     KeyInvalid = BAD_REQUEST, "`Sec-WebSocket-Key` is not the base64 of 16 bytes";
     /// The host that the request names is not one of this server's (403).
     HostNotAllowed = FORBIDDEN, "this host is not served here";
