@@ -51,7 +51,7 @@ fn by_list(origin: &str, patterns: &[&str]) {
 fn by_same_origin(origin: &str, host: &str) {
     let Some(mut parts) = request(host, Some(origin)) else { return };
     let allowed = approves(&Policy::new(), &parts);
-    let scheme = Pattern::read(origin).scheme.to_ascii_lowercase();
+    let scheme = page_scheme(Pattern::read(origin).scheme);
     if is_http(&scheme) && origin.parse::<Origin>().is_ok() && ClientHandshake::from_parts(&parts).is_ok() {
         check(allowed, origin, &format!("{scheme}://{host}"));
     } else {
@@ -82,7 +82,13 @@ fn by_host(host: &str, patterns: &[&str]) {
 /// Holds what the crate says of an origin and a pattern against what the `url` crate does.
 fn check(allowed: bool, origin: &str, pattern: &str) {
     let (text, pattern) = (origin, Pattern::read(pattern));
-    let (origin, own) = (parse(origin), parse(&format!("{}://{}", pattern.scheme, pattern.host)));
+    let scheme = page_scheme(pattern.scheme);
+    let origin = parse(origin);
+    if pattern.host == "*" {
+        assert_eq!(allowed, origin.is_some_and(|origin| origin.scheme() == scheme), "{text} under {pattern:?}");
+        return;
+    }
+    let own = parse(&format!("{scheme}://{}", pattern.host));
     let admits = match (&origin, &own) {
         (Some(origin), Some(own)) => pattern.admits(origin, own),
         // `null`, and a name that is no punycode although it looks like it, which browsers do not send.
@@ -129,8 +135,21 @@ impl<'a> Pattern<'a> {
     }
 }
 
+/// In lower case; that of a page for that of a socket.
+fn page_scheme(scheme: &str) -> String {
+    match scheme.to_ascii_lowercase().as_str() {
+        "ws" => "http".into(),
+        "wss" => "https".into(),
+        scheme => scheme.into(),
+    }
+}
+
 /// The `url` crate takes hosts off files, and has no ports for them.
 fn parse(text: &str) -> Option<Url> {
+    let text = &match text.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", page_scheme(scheme)),
+        None => text.to_owned(),
+    };
     let is_file = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
     if is_file { Url::parse(&format!("x-{text}")).ok() } else { Url::parse(text).ok() }
 }

@@ -1,6 +1,7 @@
 //! `Origin`: who wrote the page that connects (RFC 6454 §7, RFC 6455 §10.2).
 
 use std::{
+    borrow::Cow,
     error::Error,
     fmt::{self, Write as _},
     hash::{Hash, Hasher},
@@ -14,8 +15,9 @@ use super::authority::{Host, HostPort};
 
 /// A serialized origin: scheme, host and port, or the opaque `null`.
 ///
-/// Origins compare as parsed triples: scheme and host in lower case, the default ports of http and https left out,
-/// IPv6 addresses as numbers, and nothing else. Two of them are equal exactly when they print alike.
+/// Origins compare as parsed triples: scheme and host in lower case, the default ports of http and https left out, and
+/// IPv6 addresses as numbers. `ws` and `wss` mean `http` and `https`, because some clients send the URL of their socket. Two
+/// origins are equal exactly when they print alike.
 ///
 /// ```
 /// use ws_handshake::Origin;
@@ -23,6 +25,7 @@ use super::authority::{Host, HostPort};
 /// let origin: Origin = "https://App.Example.com:443".parse()?;
 /// assert_eq!(origin.as_str(), "https://app.example.com");
 /// assert_eq!(origin.port(), Some(443));
+/// assert_eq!(origin, "wss://app.example.com".parse()?);
 /// assert!("https://app.example.com/".parse::<Origin>().is_err());
 /// # Ok::<_, ws_handshake::handshake::InvalidOrigin>(())
 /// ```
@@ -56,13 +59,14 @@ impl Origin {
         let file = rest.is_empty() && scheme.eq_ignore_ascii_case(b"file");
         let parsed = if file { NO_HOST } else { HostPort::parse(rest)? };
         let port = parsed.port.filter(|port| Some(*port) != default_port(scheme));
-        let host_start = u16::try_from(scheme.len() + "://".len()).ok()?;
+        let page_scheme = canonical_scheme(scheme);
+        let host_start = u16::try_from(page_scheme.len() + "://".len()).ok()?;
         let mut tuple = Tuple { host_start, host: parsed.host, host_end: host_start + parsed.host_length, port };
-        if parsed.canonical && port == parsed.port && !scheme.iter().any(u8::is_ascii_uppercase) {
+        if parsed.canonical && port == parsed.port && *page_scheme == *scheme {
             return Some(Self { text: value.clone(), tuple: Some(tuple) });
         }
         let host = parsed.host.with_name(&rest[..usize::from(parsed.host_length)]);
-        let mut canonical = format!("{}://{host}", str::from_utf8(scheme).ok()?.to_ascii_lowercase());
+        let mut canonical = format!("{}://{host}", str::from_utf8(&page_scheme).ok()?);
         tuple.host_end = u16::try_from(canonical.len()).ok()?;
         if let Some(port) = port {
             write!(canonical, ":{port}").ok()?;
@@ -76,7 +80,7 @@ impl Origin {
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The scheme in lower case; `None` for an opaque origin.
+    /// The scheme in lower case, `https` for `wss` and `http` for `ws`; `None` for an opaque origin.
     #[must_use]
     pub fn scheme(&self) -> Option<&str> {
         str::from_utf8(self.scheme_bytes()?).ok()
@@ -135,11 +139,21 @@ fn split_scheme(text: &[u8]) -> Option<(&[u8], &[u8])> {
     is_scheme(&text[..end]).then_some((&text[..end], rest))
 }
 
+/// The scheme of a page: in lower case, and `http` or `https` for the scheme of a socket.
+pub(crate) fn canonical_scheme(scheme: &[u8]) -> Cow<'_, [u8]> {
+    match scheme.len() {
+        2 if scheme.eq_ignore_ascii_case(b"ws") => Cow::Borrowed(b"http"),
+        3 if scheme.eq_ignore_ascii_case(b"wss") => Cow::Borrowed(b"https"),
+        _ if scheme.iter().any(u8::is_ascii_uppercase) => Cow::Owned(scheme.to_ascii_lowercase()),
+        _ => Cow::Borrowed(scheme),
+    }
+}
+
 /// The port that a scheme stands for, where an origin leaves it out.
 pub(crate) fn default_port(scheme: &[u8]) -> Option<u16> {
-    match scheme.len() {
-        4 if scheme.eq_ignore_ascii_case(b"http") => Some(80),
-        5 if scheme.eq_ignore_ascii_case(b"https") => Some(443),
+    match &*canonical_scheme(scheme) {
+        b"http" => Some(80),
+        b"https" => Some(443),
         _ => None,
     }
 }
@@ -201,7 +215,7 @@ impl Error for InvalidOrigin {}
 const NO_HOST: HostPort = HostPort { host: Host::Name(()), host_length: 0, canonical: true, port: None };
 
 /// More than any scheme, host name and port that a browser sends.
-const MAX_ORIGIN: usize = 512;
+pub(crate) const MAX_ORIGIN: usize = 512;
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,10 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use http::request::Parts;
+use http::{HeaderValue, header::ORIGIN, request::Parts};
 
 use super::{config_error::ConfigError, origin_list::OriginList, origin_pattern::OriginPattern};
-use crate::handshake::{ClientHandshake, Origin};
+use crate::handshake::{ClientHandshake, Origin, origin::MAX_ORIGIN};
 
 /// The pages that may open a socket, by their origin.
 ///
@@ -31,6 +31,7 @@ enum Rule {
     SameOrigin,
     Any,
     List(OriginList),
+    Exact(Arc<[HeaderValue]>),
     Predicate(Arc<Predicate>),
     AsyncPredicate(Arc<AsyncPredicate>),
 }
@@ -73,6 +74,31 @@ impl AllowOrigin {
         I: IntoIterator<Item: AsRef<str>>,
     {
         OriginList::new(patterns).map(Self::from)
+    }
+
+    /// Admits requests whose `Origin` header is one of `values`, byte for byte.
+    ///
+    /// Some apps and devices send an `Origin` that no page can have: `app://.` from Electron, `qrc://` from Qt, or the URL of
+    /// the library that they use. A [`list`](Self::list) has no entries for such values, because they are not serialized
+    /// origins (RFC 6454 §6.2). For such a request, [`ServerHandshake::origin`](crate::handshake::ServerHandshake::origin)
+    /// is `None`.
+    ///
+    /// ```
+    /// use ws_handshake::AllowOrigin;
+    ///
+    /// let allow = AllowOrigin::same_origin().or(AllowOrigin::exact(["app://.", "qrc://"])?);
+    /// # Ok::<_, ws_handshake::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for the first value that no header can have, and for one with a `*`, which means nothing here.
+    pub fn exact<I>(values: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let values = values.into_iter().map(|value| exact_value(value.as_ref()));
+        Ok(Self(vec![Rule::Exact(values.collect::<Result<_, _>>()?)]))
     }
 
     /// Admits the origins for which `predicate` says so.
@@ -138,12 +164,18 @@ impl AllowOrigin {
         !self.0.iter().any(|rule| matches!(rule, Rule::Any))
     }
 
+    /// Whether `Origin`, which need not be a serialized origin, is listed byte for byte.
+    pub(super) fn lists_exactly(&self, parts: &Parts) -> bool {
+        self.0.iter().any(|rule| matches!(rule, Rule::Exact(values) if is_one_of(values, parts)))
+    }
+
     #[inline]
     pub(super) fn judge(&self, origin: &Origin, client: &ClientHandshake, parts: &Parts) -> Judgement {
         let allowed = self.0.iter().any(|rule| match rule {
             Rule::SameOrigin => is_same_origin(origin, client) && !is_cross_site(parts),
             Rule::Any => true,
             Rule::List(list) => list.contains(origin),
+            Rule::Exact(values) => is_one_of(values, parts),
             Rule::Predicate(predicate) => predicate(origin, parts),
             Rule::AsyncPredicate(_) => false,
         });
@@ -185,6 +217,27 @@ fn is_same_origin(origin: &Origin, client: &ClientHandshake) -> bool {
     !downgraded && host == authority.as_host() && origin.port() == authority.port().or(Some(default))
 }
 
+/// Whether the one `Origin` of a request is one of `values`.
+fn is_one_of(values: &[HeaderValue], parts: &Parts) -> bool {
+    parts.headers.get(ORIGIN).is_some_and(|origin| values.contains(origin))
+}
+
+fn exact_value(value: &str) -> Result<HeaderValue, ConfigError> {
+    if value.contains('*') {
+        let hint = "is compared byte for byte, so a `*` matches nothing: write wildcards in `AllowOrigin::list`";
+        return Err(ConfigError::new(value, hint));
+    }
+    // RFC 9110 §5.5: "A field value does not include leading or trailing whitespace."
+    if value.is_empty() || value.trim() != value || value.len() > MAX_ORIGIN {
+        let hint = format!(
+            "can never match: write the value of `Origin`: 1 to {MAX_ORIGIN} bytes, without whitespace around it"
+        );
+        return Err(ConfigError::new(value, hint));
+    }
+    HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| ConfigError::new(value, "can never match: a header has no control characters: leave them out"))
+}
+
 impl Default for AllowOrigin {
     fn default() -> Self {
         Self::same_origin()
@@ -210,6 +263,7 @@ impl fmt::Debug for AllowOrigin {
             Rule::SameOrigin => "same_origin",
             Rule::Any => "any",
             Rule::List(_) => "list",
+            Rule::Exact(_) => "exact",
             Rule::Predicate(_) => "predicate",
             Rule::AsyncPredicate(_) => "async_predicate",
         };

@@ -180,6 +180,7 @@ impl Policy {
     fn judge(&self, client: &ClientHandshake, parts: &Parts) -> Result<Vec<Answer>, RejectionKind> {
         let looks = self.allow_origin.looks();
         match client.origin() {
+            Err(RejectionKind::OriginInvalid) if self.allow_origin.lists_exactly(parts) => Ok(Vec::new()),
             Err(kind) if looks || self.require_origin => Err(kind),
             Ok(None) if self.require_origin => Err(RejectionKind::OriginMissing),
             Ok(None) if looks && is_cross_site(parts) => Err(RejectionKind::SiteNotAllowed),

@@ -125,6 +125,8 @@ impl From<Table> for OriginList {
 struct Table {
     /// `scheme://host[:port]`, or `null`.
     exact: HashSet<Box<[u8]>>,
+    /// `scheme`, on any host and port.
+    schemes: HashSet<Box<[u8]>>,
     /// `scheme://host`, on any port.
     any_port: HashSet<Box<[u8]>>,
     /// The schemes for the names below `host[:port]`.
@@ -145,6 +147,10 @@ impl Table {
         let (scheme, host) = match pattern {
             Pattern::Text(text) => {
                 self.exact.insert(text.as_bytes().into());
+                return;
+            }
+            Pattern::Scheme(scheme) => {
+                self.schemes.insert(scheme.as_bytes().into());
                 return;
             }
             Pattern::Tuple { scheme, host } => (scheme, host),
@@ -174,7 +180,9 @@ impl Table {
         let Some(host) = origin.host_span() else {
             return false;
         };
-        self.any_port.contains(&text[..host.end]) || self.lists_names_above(origin, text, &host)
+        self.any_port.contains(&text[..host.end])
+            || origin.scheme_bytes().is_some_and(|scheme| self.schemes.contains(scheme))
+            || self.lists_names_above(origin, text, &host)
     }
 
     /// Walks the names above the origin's host, from the nearest up. No wildcard stands before the end of an address.

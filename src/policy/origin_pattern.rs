@@ -9,14 +9,17 @@ use super::{
 };
 use crate::handshake::{
     Origin,
-    origin::{default_port, is_scheme},
+    origin::{canonical_scheme, default_port, is_scheme},
 };
 
-/// `null`, or `scheme://host[:port]`, where the host may begin with `*.` and the port may be `*`.
+/// `null`, or `scheme://host[:port]`, where the host may begin with `*.` and the port may be `*`, or `scheme://*`.
 ///
 /// `*.example.com` matches one or more whole labels before `example.com`, and never `example.com` itself. No list of
 /// public suffixes is consulted: `*.github.io` admits the pages of everybody who publishes there. Without a port the
-/// default one of http (80) or https (443) is meant.
+/// default one of http (80) or https (443) is meant. `ws` and `wss` mean `http` and `https`.
+///
+/// `moz-extension://*` matches every origin of that scheme, because a browser draws the host at random for each installation.
+/// Pages on the web have no such scheme. `http://*` and `https://*` would match every page, so each is a [`ConfigError`].
 ///
 /// ```
 /// use ws_handshake::OriginPattern;
@@ -35,6 +38,8 @@ pub struct OriginPattern(pub(super) Pattern);
 pub(super) enum Pattern {
     /// `null` or `file://`: what has no host matches as it is written.
     Text(String),
+    /// Any host and port of the scheme.
+    Scheme(String),
     Tuple {
         scheme: String,
         host: HostPattern,
@@ -45,8 +50,10 @@ impl OriginPattern {
     /// Whether pages of `origin` are meant.
     #[must_use]
     pub fn matches(&self, origin: &Origin) -> bool {
-        let Pattern::Tuple { scheme, host } = &self.0 else {
-            return self.to_string() == origin.as_str();
+        let (scheme, host) = match &self.0 {
+            Pattern::Text(text) => return text == origin.as_str(),
+            Pattern::Scheme(scheme) => return origin.scheme() == Some(scheme),
+            Pattern::Tuple { scheme, host } => (scheme, host),
         };
         let port = match host.port {
             PortPattern::Any => true,
@@ -87,13 +94,15 @@ impl FromStr for OriginPattern {
                 "has no valid scheme: write one without spaces or wildcards, as in `https://example.com`",
             ));
         }
-        let scheme = scheme.to_ascii_lowercase();
-        if matches!(scheme.as_str(), "ws" | "wss") {
-            let right = if scheme == "ws" { "http" } else { "https" };
-            let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            return Err(error(&format!(
-                "can never match: an origin is that of a page, not of its socket: write `{right}://{rest}`"
-            )));
+        let scheme = String::from_utf8_lossy(&canonical_scheme(scheme.as_bytes())).into_owned();
+        if rest == "*" {
+            if matches!(scheme.as_str(), "http" | "https" | "file" | "null") {
+                return Err(error(
+                    "means too much: list hosts, with `*.` before a domain for all names below it, or decide with \
+                     `AllowOrigin::predicate`",
+                ));
+            }
+            return Ok(Self(Pattern::Scheme(scheme)));
         }
         let mut host = HostPattern::parse(value, rest)?;
         if let PortPattern::Exactly(port) = host.port
@@ -118,6 +127,7 @@ impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Pattern::Text(text) => f.write_str(text),
+            Pattern::Scheme(scheme) => write!(f, "{scheme}://*"),
             Pattern::Tuple { scheme, host } => {
                 let wildcard = if host.wildcard { "*." } else { "" };
                 write!(f, "{scheme}://{wildcard}{}", host.host)?;
@@ -153,14 +163,20 @@ mod tests {
             ("https://10.0.0.1/", "can never match: nothing may follow host and port: write `https://10.0.0.1`"),
             ("https://example.com\n", "has whitespace around it: write `https://example.com`"),
             ("https://a.com,https://b.com", "list each by itself"),
-            ("ws://example.com/ws?x", "write `http://example.com`"),
-            ("ws://example.com", "write `http://example.com`"),
-            ("WSS://example.com:1", "write `https://example.com:1`"),
+            ("ws://example.com/ws?x", "nothing may follow host and port: write `ws://example.com`"),
             ("https://b\u{fc}cher.example", "write it as `xn--...`"),
             ("*", "say `AllowOrigin::any()`"),
             ("", "has no scheme"),
             ("https://", "names no host"),
-            ("https://*", "means too much"),
+            ("https://*", "or decide with `AllowOrigin::predicate`"),
+            ("WSS://*", "or decide with `AllowOrigin::predicate`"),
+            ("http://*", "means too much"),
+            ("ws://*", "means too much"),
+            ("file://*", "means too much"),
+            ("null://*", "means too much"),
+            ("moz-extension://*:*", "means too much"),
+            ("moz-extension://*/", "nothing may follow host and port: write `moz-extension://*`"),
+            ("chrome-extension://a*", "a `*` stands alone before the first dot"),
             ("https://*.com", "name at least two labels"),
             ("https://*.com.", "name at least two labels"),
             ("https://*.", "names no host"),
@@ -218,6 +234,11 @@ mod tests {
             ("https://*.a.com", "https://xa.com", false),
             ("https://*.a.com", "https://a.com.evil.com", false),
             ("https://[::1]", "https://[0::1]", true),
+            ("wss://a.com", "https://a.com", true),
+            ("https://a.com", "wss://a.com", true),
+            ("ws://a.com", "https://a.com", false),
+            ("moz-extension://*", "moz-extension://a:1", true),
+            ("moz-extension://*", "chrome-extension://a", false),
         ];
         for (pattern, origin, matches) in rows {
             let pattern: OriginPattern = pattern.parse().unwrap();
@@ -237,6 +258,9 @@ mod tests {
             ("tauri://localhost", "tauri://localhost"),
             ("http://*.localhost", "http://*.localhost"),
             ("https://example.com.", "https://example.com."),
+            ("wss://example.com", "https://example.com"),
+            ("ws://*.example.com:80", "http://*.example.com"),
+            ("Moz-Extension://*", "moz-extension://*"),
         ];
         for (value, printed) in rows {
             assert_eq!(value.parse::<OriginPattern>().unwrap().to_string(), printed, "{value}");

@@ -29,6 +29,13 @@ fn origins_print_as_a_browser_sends_them() {
         ("tauri://localhost", "tauri://localhost", None),
         ("app://a.com:443", "app://a.com:443", Some(443)),
         ("file://", "file://", None),
+        ("ws://192.168.1.5:8080", "http://192.168.1.5:8080", Some(8080)),
+        ("ws://a.com", "http://a.com", Some(80)),
+        ("wss://a.com", "https://a.com", Some(443)),
+        ("WSS://A.com:443", "https://a.com", Some(443)),
+        ("wss://a.com:80", "https://a.com:80", Some(80)),
+        ("wsx://a.com", "wsx://a.com", None),
+        ("xss://a.com", "xss://a.com", None),
     ];
     for (text, printed, port) in rows {
         let origin = parse(text).unwrap_or_else(|| panic!("{text} is refused"));
@@ -96,7 +103,7 @@ fn like_an_origin() -> impl Strategy<Value = String> {
         "\\PC{0,8}",
     ];
     let port = prop_oneof![Just(String::new()), ":[0-9]{0,6}", Just(":80".into()), Just(":443".into())];
-    ("(http|https|HTTP|Https|ws|app|file)?", "(://|:/|:)", host, port, "[/?# ]?")
+    ("(http|https|HTTP|Https|ws|wss|app|file)?", "(://|:/|:)", host, port, "[/?# ]?")
         .prop_map(|(scheme, colon, host, port, tail)| format!("{scheme}{colon}{host}{port}{tail}"))
 }
 
@@ -109,6 +116,7 @@ proptest! {
         if !matches!(origin.scheme(), Some("http" | "https")) {
             return Ok(());
         }
+        let text = text.to_ascii_lowercase().replacen("ws", "http", usize::from(text.starts_with("ws")));
         // The url crate decodes punycode and refuses what was never encoded; here it is a name like any other.
         prop_assume!(!text.to_ascii_lowercase().contains("xn--"));
         let url = url::Url::parse(&text).unwrap();

@@ -4,7 +4,7 @@ use http::Request;
 use proptest::prelude::*;
 
 use super::*;
-use crate::handshake::RejectionKind as K;
+use crate::handshake::{Origin, RejectionKind as K};
 
 /// A handshake to `https://example.com`, as a browser there sends it, with these fields put in or taken out.
 fn request(changes: &[(&'static str, &str)]) -> Request<()> {
@@ -91,6 +91,10 @@ fn same_origin_is_the_default() {
         ("a look-alike", "example.com", "https://example.com.evil.com", Some(K::OriginNotAllowed)),
         ("IPv6 in two spellings", "[0:0::1]:3000", "http://[::1]:3000", None),
         ("IPv4 and what maps to it", "1.2.3.4", "http://[::ffff:102:304]", Some(K::OriginNotAllowed)),
+        ("the URL of the socket", "example.com:443", "wss://example.com", None),
+        ("the URL of the socket by its address", "192.168.1.5:8080", "ws://192.168.1.5:8080", None),
+        ("the URL of another socket", "example.com", "wss://evil.com", Some(K::OriginNotAllowed)),
+        ("the URL of a socket on another port", "example.com:443", "ws://example.com", Some(K::OriginNotAllowed)),
         ("a custom scheme of the same host", "localhost", "tauri://localhost", Some(K::OriginNotAllowed)),
         ("an opaque origin", "null", "null", Some(K::OriginNotAllowed)),
         ("a file", "example.com", "file://", Some(K::OriginNotAllowed)),
@@ -103,6 +107,42 @@ fn same_origin_is_the_default() {
 }
 
 #[test]
+fn an_origin_that_no_page_has_is_admitted_byte_for_byte() {
+    let apps = ["app://.", "qrc://", "https://github.com/gilmaimon/TinyWebsockets", "file:///", "null"];
+    let policy = Policy::new().allow_origin(AllowOrigin::same_origin().or(AllowOrigin::exact(apps).unwrap()));
+    for origin in apps {
+        let server = decide(&policy, &[("origin", origin)]).unwrap();
+        assert_eq!(server.origin().map(Origin::as_str), Some("null").filter(|null| *null == origin), "{origin}");
+        assert!(verdict(&Policy::new(), &[("origin", origin)]).is_some(), "{origin} by default");
+    }
+    let others = ["app://", "APP://.", "app://..", "qrc:///", "https://github.com/gilmaimon/", "NULL", "file://"];
+    for origin in others {
+        assert!(verdict(&policy, &[("origin", origin)]).is_some(), "{origin}");
+    }
+    assert_eq!(verdict(&policy, &[("origin", "app://."), ("origin", "app://.")]), Some(K::OriginRepeated));
+    assert_eq!(verdict(&policy, &[("origin", "https://example.com")]), None, "beside the other rule");
+    assert_eq!(verdict(&policy.require_origin(true), &[("origin", "app://.")]), None, "it is an origin");
+}
+
+#[test]
+fn exact_origins_are_values_that_a_header_can_have() {
+    let rows = [
+        ("", "1 to 512 bytes"),
+        (" app://.", "without whitespace around it"),
+        ("app://.\t", "without whitespace around it"),
+        ("app://\0", "no control characters"),
+        ("https://*.example.com", "write wildcards in `AllowOrigin::list`"),
+        (&"a".repeat(513), "1 to 512 bytes"),
+    ];
+    for (value, advice) in rows {
+        let error = AllowOrigin::exact([value]).unwrap_err();
+        assert_eq!(error.value(), value);
+        assert!(error.to_string().contains(advice), "{value:?}: {error}");
+    }
+    assert!(AllowOrigin::exact(["a".repeat(512)]).is_ok());
+}
+
+#[test]
 fn a_request_by_https_has_no_http_page() {
     let policy = Policy::new();
     let verdict = |target: &str, origin| {
@@ -112,6 +152,9 @@ fn a_request_by_https_has_no_http_page() {
     };
     assert_eq!(verdict("https://example.com/", "https://example.com"), None);
     assert_eq!(verdict("https://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
+    assert_eq!(verdict("https://example.com/", "wss://example.com"), None);
+    assert_eq!(verdict("https://example.com/", "ws://example.com"), Some(K::OriginNotAllowed));
+    assert_eq!(verdict("wss://example.com:443/", "wss://example.com"), None, "`Host` leaves the port out");
     assert_eq!(verdict("wss://example.com/", "https://example.com"), None);
     assert_eq!(verdict("wss://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
     // As HTTP/2 gives it, in which no parser of URIs has seen it.

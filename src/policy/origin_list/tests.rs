@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIST: [&str; 13] = [
+const LIST: [&str; 15] = [
     "https://a.com",
     "http://b.com:8080",
     "https://any.com:*",
@@ -16,6 +16,8 @@ const LIST: [&str; 13] = [
     "chrome-extension://abcdef",
     "tauri://localhost",
     "null",
+    "moz-extension://*",
+    "wss://g.com",
 ];
 
 #[test]
@@ -60,6 +62,15 @@ fn origins_are_found_where_they_are_listed() {
         ("https://localhost", false),
         ("null", true),
         ("file://", false),
+        ("moz-extension://0fb5a1b6-4f1b-4c3e-9d3f-1c2d3e4f5a6b", true),
+        ("MOZ-EXTENSION://a:1", true),
+        ("moz-extensions://a", false),
+        ("vscode-webview://a", false),
+        ("https://g.com", true),
+        ("wss://g.com:443", true),
+        ("http://g.com", false),
+        ("wss://x.c.com", true),
+        ("ws://127.0.0.1:3000", true),
     ];
     for (origin, listed) in rows {
         assert_eq!(list.contains(&origin.parse().unwrap()), listed, "{origin}");
