@@ -48,39 +48,16 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The tokens of a list, up to its end or its first fault.
-pub(crate) struct Tokens<'a> {
-    rest: &'a [u8],
+/// The elements of a list, without the whitespace around them.
+#[inline]
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // RFC 9110 §5.6.1.2: "MUST parse and ignore a reasonable number of empty list elements".
+    list.split(|byte| *byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
-impl<'a> Tokens<'a> {
-    pub(crate) fn new(list: &'a [u8]) -> Self {
-        Self { rest: list }
-    }
-
-    /// Whether all of the list has been read.
-    pub(crate) fn are_read(&self) -> bool {
-        self.rest.is_empty()
-    }
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        // RFC 9110 §5.6.1.2: "MUST parse and ignore a reasonable number of empty list elements".
-        while let [b' ' | b'\t' | b',', rest @ ..] = self.rest {
-            self.rest = rest;
-        }
-        let (token, rest) = split_token(self.rest)?;
-        match trim_start(rest) {
-            [b',', rest @ ..] => self.rest = rest,
-            [] => self.rest = &[],
-            _ => return None,
-        }
-        Some(token)
-    }
+/// Whether `value` is ASCII and can be an element of a list.
+pub(crate) fn is_element(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|text| elements(text.as_bytes()).eq([text.as_bytes()]))
 }
 
 /// Reads the tokens of a field from left to right, and steps over the whitespace behind each.
@@ -250,22 +227,25 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_up_to_a_fault() {
+    fn elements_stand_between_commas() {
         #[rustfmt::skip]
-        let rows: [(&str, &[&str], bool); 8] = [
-            ("a", &["a"], true),
-            (" a ,b\t, c", &["a", "b", "c"], true),
-            (",, a,,b ,", &["a", "b"], true),
-            ("", &[], true),
-            (", ,", &[], true),
-            ("a, b c, d", &["a"], false),
-            ("a, \"b\"", &["a"], false),
-            ("a/b", &[], false),
+        let rows: [(&str, &[&str]); 7] = [
+            ("a", &["a"]),
+            (" a ,b\t, c", &["a", "b", "c"]),
+            (",, a,,b ,", &["a", "b"]),
+            ("", &[]),
+            (", \t,", &[]),
+            ("a, b c, d", &["a", "b c", "d"]),
+            ("SPDY/3.1+portforward.k8s.io,\"b\"", &["SPDY/3.1+portforward.k8s.io", "\"b\""]),
         ];
-        for (list, expected, whole) in rows {
-            let mut tokens = Tokens::new(list.as_bytes());
-            let read: Vec<_> = tokens.by_ref().map(|token| str::from_utf8(token).unwrap()).collect();
-            assert_eq!((&read[..], tokens.are_read()), (expected, whole), "{list}");
+        for (list, expected) in rows {
+            let read: Vec<_> = elements(list.as_bytes()).map(|element| str::from_utf8(element).unwrap()).collect();
+            assert_eq!(read, expected, "{list}");
+        }
+        for (value, is_one) in
+            [("a", true), ("a/b c", true), ("", false), (",", false), ("a,b", false), (" a", false), ("a,", false)]
+        {
+            assert_eq!(is_element(&HeaderValue::from_static(value)), is_one, "{value}");
         }
     }
 

@@ -130,7 +130,7 @@ fn agrees(lines: &[&[u8]], offered: &str) -> bool {
     let (answered, offered) = (extensions(lines), extensions(&[offered.as_bytes()]));
     let offers: Vec<_> = offered.iter().filter_map(|offer| Params::read(offer, false)).collect();
     let within = |answer: Params| offers.iter().any(|offer| answer.stays_within(*offer));
-    is_list(lines, &answered, is_extension)
+    is_list(&answered, is_extension)
         && answered.iter().filter(|extension| name(extension) == DEFLATE).count() <= 1
         && answered.iter().all(|extension| {
             offered.iter().any(|offer| name(offer) == name(extension))

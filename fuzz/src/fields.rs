@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Takes a byte of flags and one of window sizes, and then lines, each behind a letter: `n` for a subprotocol that the server
-/// speaks, `s` for a prefix of secrets, `p` and `e` for lines of `Sec-WebSocket-Protocol` and `-Extensions`.
+/// speaks, `s` for a prefix of secrets, `a` for a name before secrets, `p` and `e` for lines of `Sec-WebSocket-Protocol` and
+/// `-Extensions`.
 ///
 /// A handshake is refused exactly where a field is malformed or nothing required is shared. What is selected was offered, is
 /// spoken, and is no secret. permessage-deflate is answered where an offer is acceptable, and never beyond one.
@@ -25,18 +26,19 @@ pub fn fields(data: &[u8]) {
     let window = |shift: u8| 9 + (windows >> shift & 7).min(6);
     let terms = Params { server_forgets, client_forgets, server_bits: Some(window(0)), client_bits: Some(window(3)) };
 
-    let (mut spoken, mut secret) = (Vec::new(), Vec::new());
+    let (mut spoken, mut secret, mut before) = (Vec::new(), Vec::new(), Vec::new());
     let mut parts = request(over_http2);
     for line in rest.split(|byte| *byte == b'\n') {
         match line {
             [b'n', b' ', name @ ..] => spoken.extend(str::from_utf8(name)),
             [b's', b' ', prefix @ ..] => secret.extend(str::from_utf8(prefix)),
+            [b'a', b' ', name @ ..] => before.extend(str::from_utf8(name)),
             [b'p', b' ', line @ ..] => append(&mut parts.headers, "sec-websocket-protocol", line),
             [b'e', b' ', line @ ..] => append(&mut parts.headers, "sec-websocket-extensions", line),
             _ => {}
         }
     }
-    let speaks = Speaks::new(spoken, secret, prefer_client, required);
+    let speaks = Speaks::new(spoken, secret, before, prefer_client, required);
     let mut policy = Policy::new().permessage_deflate(terms.policy());
     if let Some(subprotocols) = speaks.policy() {
         policy = policy.subprotocols(subprotocols);
@@ -44,10 +46,11 @@ pub fn fields(data: &[u8]) {
 
     let name_lines = lines(&parts.headers, "sec-websocket-protocol");
     let names = elements(&name_lines);
-    let names_right = is_list(&name_lines, &names, is_token) && unique(&names);
+    let is_listed = |name: &[u8]| speaks.spoken.iter().any(|spoken| spoken.as_bytes() == name);
+    let names_right = is_list(&names, |name| is_token(name) || is_listed(name)) && unique(&names);
     let extension_lines = lines(&parts.headers, "sec-websocket-extensions");
     let extensions = extensions(&extension_lines);
-    let extensions_right = is_list(&extension_lines, &extensions, is_extension);
+    let extensions_right = is_list(&extensions, is_extension);
     let names: Vec<_> = names.iter().filter_map(|name| str::from_utf8(name).ok()).collect();
     let selected = speaks.select(&names);
     let shared = selected.is_some() || !speaks.required;
@@ -70,18 +73,22 @@ pub fn fields(data: &[u8]) {
 struct Speaks<'a> {
     spoken: Vec<&'a str>,
     secret: Vec<&'a str>,
+    /// The names that a secret follows.
+    before: Vec<&'a str>,
     prefer_client: bool,
     required: bool,
 }
 
 impl<'a> Speaks<'a> {
     /// Leaves out what the crate has to refuse.
-    fn new(spoken: Vec<&'a str>, secret: Vec<&'a str>, prefer_client: bool, required: bool) -> Self {
-        let right = !spoken.is_empty() && unique(&spoken) && spoken.iter().all(|name| is_token(name.as_bytes()));
+    fn new(
+        spoken: Vec<&'a str>, secret: Vec<&'a str>, before: Vec<&'a str>, prefer_client: bool, required: bool,
+    ) -> Self {
+        let right = !spoken.is_empty() && unique(&spoken) && spoken.iter().all(|name| is_listable(name));
         let subprotocols = Subprotocols::new(&spoken);
         assert_eq!(subprotocols.is_ok(), right, "{spoken:?}");
         let Ok(subprotocols) = subprotocols else {
-            return Self { spoken: Vec::new(), secret: Vec::new(), prefer_client, required: false };
+            return Self { spoken: Vec::new(), secret: Vec::new(), before: Vec::new(), prefer_client, required: false };
         };
         let takes = |prefix: &&str| {
             let right = is_token(prefix.as_bytes()) && !spoken.iter().any(|name| begins(name, prefix));
@@ -89,34 +96,52 @@ impl<'a> Speaks<'a> {
             right
         };
         let secret = secret.into_iter().filter(takes).collect();
-        Self { spoken, secret, prefer_client, required }
+        let before = before.into_iter().filter(|name| {
+            let right = is_token(name.as_bytes());
+            assert_eq!(subprotocols.clone().secret_after(name).is_ok(), right, "{name:?}");
+            right
+        });
+        Self { spoken, secret, before: before.collect(), prefer_client, required }
     }
 
     fn policy(&self) -> Option<Subprotocols> {
         let subprotocols = Subprotocols::new(&self.spoken).ok()?;
         let subprotocols = subprotocols.prefer_client(self.prefer_client).required(self.required);
-        self.secret.iter().try_fold(subprotocols, Subprotocols::secret_prefix).ok()
+        let subprotocols = self.secret.iter().try_fold(subprotocols, Subprotocols::secret_prefix).ok()?;
+        self.before.iter().try_fold(subprotocols, Subprotocols::secret_after).ok()
     }
 
     fn select(&self, offered: &[&'a str]) -> Option<&'a str> {
+        let offered = &*self.others(offered);
         let (first, second) = if self.prefer_client { (offered, &*self.spoken) } else { (&*self.spoken, offered) };
         first.iter().find(|name| second.contains(name)).copied()
     }
 
-    fn check(&self, server: &ServerHandshake, offered: &[&str], selected: Option<&str>) {
-        let is_secret = |name: &&str| self.secret.iter().any(|prefix| begins(name, prefix));
-        assert!(!selected.is_some_and(|name| is_secret(&name)));
+    fn check(&self, server: &ServerHandshake, offered: &[&'a str], selected: Option<&str>) {
         assert_eq!(server.subprotocol(), selected);
         let response = server.response::<()>();
         let answer = response.headers().get("sec-websocket-protocol").map(HeaderValue::as_bytes);
         assert_eq!(answer, selected.map(str::as_bytes));
 
-        let others: Vec<_> = offered.iter().copied().filter(|name| !is_secret(name)).collect();
-        assert_eq!(server.offered_subprotocols().iter().collect::<Vec<_>>(), others);
-        for prefix in &self.secret {
+        assert_eq!(server.offered_subprotocols().iter().collect::<Vec<_>>(), self.others(offered));
+        let is_mark_too = |mark: &str, others: &[&str]| others.iter().any(|other| other.eq_ignore_ascii_case(mark));
+        for prefix in self.secret.iter().filter(|prefix| !is_mark_too(prefix, &self.before)) {
             let secret = offered.iter().find(|name| begins(name, prefix)).map(|name| &name[prefix.len()..]);
             assert_eq!(server.secret_subprotocol(prefix), secret);
         }
+        for mark in self.before.iter().filter(|mark| !is_mark_too(mark, &self.secret)) {
+            let secret = offered.windows(2).find(|pair| pair[0].eq_ignore_ascii_case(mark)).map(|pair| pair[1]);
+            assert_eq!(server.secret_subprotocol(mark), secret);
+        }
+    }
+
+    /// The names that are no secrets.
+    fn others(&self, offered: &[&'a str]) -> Vec<&'a str> {
+        let is_secret = |at: usize| {
+            let follows = |mark: &&str| at > 0 && offered[at - 1].eq_ignore_ascii_case(mark);
+            self.secret.iter().any(|prefix| begins(offered[at], prefix)) || self.before.iter().any(follows)
+        };
+        (0..offered.len()).filter(|at| !is_secret(*at)).map(|at| offered[at]).collect()
     }
 }
 
@@ -155,6 +180,12 @@ impl Params {
         assert_eq!(agreed.client_no_context_takeover(), answer.client_forgets);
         assert_eq!((agreed.server_max_window_bits(), agreed.client_max_window_bits()), (server_bits, client_bits));
     }
+}
+
+/// Whether a list can have the name, which is visible ASCII.
+fn is_listable(name: &str) -> bool {
+    let plain = |byte| matches!(byte, b'\t' | b' '..=b'~') && byte != b',';
+    !name.is_empty() && name.bytes().all(plain) && name.trim_matches([' ', '\t']) == name
 }
 
 fn begins(name: &str, prefix: &str) -> bool {

@@ -43,9 +43,9 @@ pub(crate) fn elements<'a>(lines: &[&'a [u8]]) -> Vec<&'a [u8]> {
     elements.filter(|element| !element.is_empty()).collect()
 }
 
-/// Whether a field, if it is there, has from 1 to 32 elements over all its lines, each right.
-pub(crate) fn is_list(lines: &[&[u8]], list: &[&[u8]], right: impl Fn(&[u8]) -> bool) -> bool {
-    lines.is_empty() || (1..=32).contains(&list.len()) && list.iter().all(|element| right(element))
+/// Whether a field has at most 32 elements over all its lines, each right.
+pub(crate) fn is_list(list: &[&[u8]], right: impl Fn(&[u8]) -> bool) -> bool {
+    list.len() <= 32 && list.iter().all(|element| right(element))
 }
 
 /// Whether a list on several lines has `token` in it, in any case.

@@ -7,8 +7,8 @@ use http::{
 
 use super::error::ClientErrorKind;
 use crate::{
-    grammar::lists,
-    handshake::{DeflateParams, Key, extension, subprotocol::names},
+    grammar::{elements, lists},
+    handshake::{DeflateParams, Key, extension},
 };
 
 /// What was asked for.
@@ -55,7 +55,7 @@ impl Asked {
 
     fn offers(&self, subprotocol: &HeaderValue) -> bool {
         let lines = self.headers.get_all(SEC_WEBSOCKET_PROTOCOL);
-        lines.iter().flat_map(names).any(|offered| offered == subprotocol.as_bytes())
+        lines.iter().flat_map(|line| elements(line.as_bytes())).any(|offered| offered == subprotocol.as_bytes())
     }
 }
 

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri,
     header::{
-        CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        AUTHORIZATION, CONNECTION, COOKIE, HOST, ORIGIN, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
     uri::PathAndQuery,
 };
@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use super::{answer::Asked, error::ClientError};
 use crate::{
-    grammar::is_token,
-    handshake::{Key, Origin, authority::HostPort, extension, header::belongs_to_handshake, subprotocol::names},
+    grammar::{elements, is_element, is_token},
+    handshake::{Key, Origin, authority::HostPort, extension, header::belongs_to_handshake},
     policy::{ConfigError, PermessageDeflate},
 };
 
@@ -69,7 +69,7 @@ pub(super) struct RequestDraft {
 
 impl WsRequest {
     /// Asks for the WebSocket at `url`, as `ws://host[:port]/path?query` (RFC 6455 §3); the schemes are `ws` and `wss`, and
-    /// likewise `http` and `https`.
+    /// likewise `http` and `https`, in any case of their letters. A path and a query are ASCII: write others as `%C3%BC`.
     ///
     /// The connection to `host` is the caller's to open, and for `wss` to secure by TLS: the scheme is only told to the
     /// server, as HTTP/2 has it, and says which port is the default.
@@ -103,7 +103,29 @@ impl WsRequest {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.with(|draft| names.into_iter().try_for_each(|name| draft.offer_subprotocol(name.as_ref())))
+        self.with(|draft| {
+            names.into_iter().try_for_each(|name| {
+                let hint = "what is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
+                draft.offer_subprotocol(name.as_ref(), |name| is_token(name.as_bytes()), hint)
+            })
+        })
+    }
+
+    /// As [`subprotocols`](Self::subprotocols), with names that need not be tokens. The default is none.
+    ///
+    /// RFC 6455 §4.1 allows tokens alone. Some servers speak other names all the same: Kubernetes has
+    /// `SPDY/3.1+portforward.k8s.io`. A server that does not know such a name refuses the handshake.
+    pub fn nonstandard_subprotocols<I>(self, names: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.with(|draft| {
+            names.into_iter().try_for_each(|name| {
+                let hint = "what no list can have: write visible ASCII without commas, and each name by itself";
+                let is_listable = |name: &str| HeaderValue::from_str(name).is_ok_and(|name| is_element(&name));
+                draft.offer_subprotocol(name.as_ref(), is_listable, hint)
+            })
+        })
     }
 
     /// Offers permessage-deflate on these terms (RFC 7692 §7.1). The default is not to.
@@ -125,7 +147,7 @@ impl WsRequest {
         self.with(|draft| {
             let offers = offers.as_ref();
             let offers = field(offers, offers)?;
-            if extension::check(&offers).is_err() {
+            if offers.is_empty() || extension::check(&offers).is_err() {
                 let hint = "is no list of extensions: write `name; parameter=value, another`";
                 return Err(ConfigError::new(&String::from_utf8_lossy(offers.as_bytes()), hint));
             }
@@ -149,9 +171,12 @@ impl WsRequest {
                     "is the handshake's own to write; `subprotocols`, `permessage_deflate` and `extensions` offer";
                 return Err(ConfigError::new(written, hint));
             }
-            let Ok(value) = value.try_into() else {
+            let Ok(mut value) = value.try_into() else {
                 return Err(ConfigError::new(written, "has a value that no field can have: write visible ASCII"));
             };
+            if holds_credentials(&name) {
+                value.set_sensitive(true);
+            }
             if name == HOST {
                 if HostPort::parse(value.as_bytes()).is_none() {
                     return Err(ConfigError::new(written, "has a value that is no host: write `host[:port]`"));
@@ -194,8 +219,13 @@ impl RequestDraft {
                 "is no URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`, and spaces and the like as `%20`",
             )
         };
+        if !url.is_ascii() {
+            let hint = "has other than ASCII in it: write each byte of its UTF-8 as in `%C3%BC`, and a host in punycode, as `xn--...`";
+            return Err(ConfigError::new(&shown, hint));
+        }
         let uri = url.parse::<Uri>().map_err(|_| wrong())?;
-        let (secure, default_port) = match uri.scheme_str() {
+        // RFC 3986 §3.1: "schemes are case-insensitive".
+        let (secure, default_port) = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
             Some("ws" | "http") => (false, 80),
             Some("wss" | "https") => (true, 443),
             _ => return Err(wrong()),
@@ -218,23 +248,28 @@ impl RequestDraft {
         Ok(Self { secure, authority: field(&shown, named)?, path, headers: HeaderMap::new() })
     }
 
-    fn offer_subprotocol(&mut self, name: &str) -> Result<(), ConfigError> {
+    fn offer_subprotocol(
+        &mut self, name: &str, is_right: impl Fn(&str) -> bool, hint: &str,
+    ) -> Result<(), ConfigError> {
         let offered = self.headers.get(SEC_WEBSOCKET_PROTOCOL);
         // By its place: it may hold a token.
-        let wrong = |what| {
-            let place = offered.into_iter().flat_map(names).count() + 1;
+        let wrong = |what: &str| {
+            let place = offered.map_or(0, |offered| elements(offered.as_bytes()).count()) + 1;
             ConfigError::new("subprotocols", format!("has as number {place} {what}"))
         };
-        if !is_token(name.as_bytes()) {
-            return Err(wrong("what is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`"));
+        if !is_right(name) {
+            return Err(wrong(hint));
         }
         // RFC 6455 §4.1: "MUST all be unique strings".
-        if offered.into_iter().flat_map(names).any(|offered| offered == name.as_bytes()) {
+        if offered.is_some_and(|offered| elements(offered.as_bytes()).any(|offered| offered == name.as_bytes())) {
             return Err(wrong("one that is offered before: name each subprotocol once"));
         }
         let before = offered.and_then(|offered| offered.to_str().ok());
         let offers = before.map_or_else(|| name.to_owned(), |before| format!("{before}, {name}"));
-        self.headers.insert(SEC_WEBSOCKET_PROTOCOL, field("subprotocols", &offers)?);
+        let mut offers = field("subprotocols", &offers)?;
+        // A token of a user may be among them. HTTP/2 then keeps the header out of its tables (RFC 7541 §7.1.3).
+        offers.set_sensitive(true);
+        self.headers.insert(SEC_WEBSOCKET_PROTOCOL, offers);
         Ok(())
     }
 
@@ -286,10 +321,20 @@ impl RequestDraft {
 /// A URL with dots for its user information and its query, which may hold secrets.
 fn without_secrets(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
+    if url[end..].contains('@') {
+        // A password with one of these in it, which should have been escaped.
+        let scheme = url[..end].find("://").map_or("", |at| &url[..at + "://".len()]);
+        return format!("{scheme}...");
+    }
     let (scheme, rest) = url[..end].split_at(url[..end].find("://").map_or(0, |at| at + "://".len()));
     let (user, host) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("...@", host));
     let query = if end < url.len() { "?..." } else { "" };
     format!("{scheme}{user}{host}{query}")
+}
+
+/// Whether a header identifies the user, so that HTTP/2 has to keep it out of its tables (RFC 7541 §7.1.3).
+fn holds_credentials(name: &HeaderName) -> bool {
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
 }
 
 /// The value of a field, made of what was `written`.

@@ -15,7 +15,7 @@ use super::{
     key::Key,
     origin::Origin,
     rejection::ReportedRejection,
-    subprotocol::{OfferedSubprotocols, SecretPrefixes, behind},
+    subprotocol::{OfferedSubprotocols, SecretNames},
 };
 
 /// An approved handshake, and the only place that writes the head of its answer.
@@ -83,12 +83,12 @@ impl ServerHandshake {
         self.extras.as_ref().is_some_and(|extras| !extras.secrets.is_empty())
     }
 
-    /// What the client offered behind `prefix`, which is one of the policy's secret prefixes, in any case: see
-    /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix). There is nothing behind another.
+    /// The secret that the client offered behind the prefix `mark`, or in the name after `mark`, in any case of its letters:
+    /// see [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix) and
+    /// [`Subprotocols::secret_after`](crate::Subprotocols::secret_after). `None` for a `mark` that the policy does not have.
     #[must_use]
-    pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        let secrets = self.extras.as_deref()?.secrets.iter().filter(|secrets| secrets.prefixes.contains(prefix));
-        secrets.flat_map(|secrets| secrets.offered.iter()).find_map(|name| behind(prefix, name))
+    pub fn secret_subprotocol(&self, mark: &str) -> Option<&str> {
+        self.extras.as_deref()?.secrets.iter().find_map(|secrets| secrets.offered.secret(&secrets.names, mark))
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.
@@ -189,19 +189,19 @@ impl Extras {
     /// Takes what is secret out of what was offered.
     #[cold]
     pub(crate) fn new(
-        offered: &mut OfferedSubprotocols, prefixes: Option<&SecretPrefixes>, reported: Option<ReportedRejection>,
+        offered: &mut OfferedSubprotocols, names: Option<&SecretNames>, reported: Option<ReportedRejection>,
     ) -> Self {
-        let secrets = prefixes.and_then(|prefixes| {
-            let offered = offered.split_off(prefixes)?;
-            Some(Secrets { prefixes: prefixes.clone(), offered })
+        let secrets = names.and_then(|names| {
+            let offered = offered.split_off(names)?;
+            Some(Secrets { names: names.clone(), offered })
         });
         Self { secrets: secrets.into_iter().collect(), reported }
     }
 }
 
-/// What a policy took out of the offers, and the prefixes that it stands behind.
+/// Offers with secrets among them, and what a policy says of these.
 #[derive(Clone, Debug)]
 struct Secrets {
-    prefixes: SecretPrefixes,
+    names: SecretNames,
     offered: OfferedSubprotocols,
 }

@@ -1,27 +1,35 @@
 //! What the client offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use http::HeaderValue;
 #[cfg(feature = "tower")]
 use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
 
 use super::rejection::RejectionKind;
-use crate::grammar::Tokens;
+use crate::grammar::{elements, is_token};
 
 /// The subprotocols that a client offers, in its order of preference.
 ///
-/// Holding one means that every name is a token, that none is offered twice and that there are at most 32.
+/// Every name is a token, or a name that the server lists although it is no token. No name is offered twice, and there are at
+/// most 32.
 #[derive(Clone, Debug, Default)]
 pub struct OfferedSubprotocols(Option<HeaderValue>);
 
 impl OfferedSubprotocols {
     /// Reads the field, all of its lines, and shows each name to `visit` on the way: a second reading would take as long.
-    pub(crate) fn from_field(field: HeaderValue, mut visit: impl FnMut(&[u8])) -> Result<Self, RejectionKind> {
-        let mut names = Tokens::new(field.as_bytes());
+    /// Names that are no tokens have to be listed.
+    pub(crate) fn from_field(
+        field: HeaderValue, is_listed: impl Fn(&[u8]) -> bool, mut visit: impl FnMut(&[u8]),
+    ) -> Result<Self, RejectionKind> {
         let mut seen = [&[][..]; MAX_OFFERS];
         let mut count = 0;
-        for name in names.by_ref() {
+        for name in elements(field.as_bytes()) {
+            // RFC 6455 §4.1: the elements are "non-empty strings with characters in the range U+0021 to U+007E not including
+            // separator characters", which is a token.
+            if !is_token(name) && !is_listed(name) {
+                return Err(RejectionKind::SubprotocolInvalid);
+            }
             // RFC 6455 §4.1: the elements "MUST all be unique strings".
             if seen[..count].contains(&name) {
                 return Err(RejectionKind::SubprotocolRepeated);
@@ -30,28 +38,20 @@ impl OfferedSubprotocols {
             count += 1;
             visit(name);
         }
-        // RFC 6455 §4.1: the elements are "non-empty strings with characters in the range U+0021 to U+007E not including
-        // separator characters", which is a token; RFC 9110 §5.6.1.2: "at least one non-empty element is required".
-        if count == 0 || !names.are_read() {
-            return Err(RejectionKind::SubprotocolInvalid);
-        }
-        Ok(Self(Some(field)))
+        // An empty list offers nothing.
+        Ok(Self((count > 0).then_some(field)))
     }
 
-    /// Takes the names that have one of the prefixes out. What comes back are these, if there are any; they show in no
-    /// `Debug`.
-    pub(super) fn split_off(&mut self, prefixes: &SecretPrefixes) -> Option<Self> {
-        if !self.iter().any(|name| prefixes.begin(name)) {
+    /// Takes secret names out. If there are any, all that was offered comes back, in a value that no `Debug` shows.
+    pub(super) fn split_off(&mut self, secrets: &SecretNames) -> Option<Self> {
+        let others: Vec<_> = self.pairs().filter(|pair| !secrets.have(*pair)).map(|(_, name)| name).collect();
+        if others.len() == self.iter().count() {
             return None;
         }
-        let field = |secrets| {
-            let names: Vec<_> = self.iter().filter(|name| prefixes.begin(name) == secrets).collect();
-            HeaderValue::try_from(names.join(", ")).ok().filter(|field| !field.is_empty())
-        };
-        let (others, mut secrets) = (field(false), field(true)?);
-        secrets.set_sensitive(true);
-        self.0 = others;
-        Some(Self(Some(secrets)))
+        let others = HeaderValue::try_from(others.join(", ")).ok().filter(|field| !field.is_empty());
+        let mut all = mem::replace(&mut self.0, others)?;
+        all.set_sensitive(true);
+        Some(Self(Some(all)))
     }
 
     /// The names as a field, unless there are none.
@@ -62,7 +62,7 @@ impl OfferedSubprotocols {
 
     /// The names, the most preferred first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let names = Tokens::new(self.0.as_ref().map_or(&[], HeaderValue::as_bytes));
+        let names = elements(self.0.as_ref().map_or(&[], HeaderValue::as_bytes));
         names.filter_map(|name| str::from_utf8(name).ok())
     }
 
@@ -71,25 +71,33 @@ impl OfferedSubprotocols {
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|offered| offered == name)
     }
+
+    /// The secret that is announced by `mark`.
+    pub(super) fn secret(&self, secrets: &SecretNames, mark: &str) -> Option<&str> {
+        self.pairs().find_map(|pair| secrets.announced_by(mark, pair))
+    }
+
+    /// Each name, and the one before it.
+    fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        let mut before = None;
+        self.iter().map(move |name| (before.replace(name), name))
+    }
 }
 
-/// The names on one line of the field, up to its first fault.
-#[cfg(feature = "client")]
-pub(crate) fn names(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    Tokens::new(line.as_bytes())
-}
+/// A name that is offered, behind the one before it.
+type Pair<'a> = (Option<&'a str>, &'a str);
 
-/// Takes names that have one of the prefixes out of the field, all of its lines; a field that is malformed goes as a whole.
+/// Takes secret names out of the field, all of its lines; a field that is malformed goes as a whole.
 #[cfg(feature = "tower")]
-pub(crate) fn strip_secrets(headers: &mut HeaderMap, prefixes: &SecretPrefixes) {
+pub(crate) fn strip_secrets(headers: &mut HeaderMap, secrets: &SecretNames, is_listed: impl Fn(&[u8]) -> bool) {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     if lines.is_empty() {
         return;
     }
     let field = HeaderValue::try_from(lines.join(&b", "[..])).ok();
-    let offered = field.and_then(|field| OfferedSubprotocols::from_field(field, |_| ()).ok());
+    let offered = field.and_then(|field| OfferedSubprotocols::from_field(field, is_listed, |_| ()).ok());
     let others = match offered {
-        Some(mut offered) => match offered.split_off(prefixes) {
+        Some(mut offered) => match offered.split_off(secrets) {
             Some(_) => offered.0,
             None => return,
         },
@@ -101,13 +109,22 @@ pub(crate) fn strip_secrets(headers: &mut HeaderMap, prefixes: &SecretPrefixes) 
     }
 }
 
-/// What secrets begin with.
+/// Which of the names offered are secrets.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SecretPrefixes(Arc<[Box<str>]>);
+pub(crate) struct SecretNames(Arc<[SecretName]>);
 
-impl SecretPrefixes {
-    pub(crate) fn push(&mut self, prefix: &str) {
-        self.0 = self.0.iter().cloned().chain([prefix.into()]).collect();
+/// What announces a secret.
+#[derive(Clone, Debug)]
+pub(crate) enum SecretName {
+    /// The secret follows this prefix, in the same name.
+    Prefix(Box<str>),
+    /// The secret is the name after this one.
+    After(Box<str>),
+}
+
+impl SecretNames {
+    pub(crate) fn push(&mut self, secret: SecretName) {
+        self.0 = self.0.iter().cloned().chain([secret]).collect();
     }
 
     #[inline]
@@ -115,13 +132,34 @@ impl SecretPrefixes {
         self.0.is_empty()
     }
 
-    pub(super) fn contains(&self, prefix: &str) -> bool {
-        self.0.iter().any(|known| known.eq_ignore_ascii_case(prefix))
+    /// Whether the name that follows `name` is a secret.
+    pub(crate) fn follow(&self, name: &[u8]) -> bool {
+        self.0
+            .iter()
+            .any(|secret| matches!(secret, SecretName::After(mark) if mark.as_bytes().eq_ignore_ascii_case(name)))
     }
 
-    /// Whether `name` has one of them.
-    fn begin(&self, name: &str) -> bool {
-        self.0.iter().any(|prefix| behind(prefix, name).is_some())
+    fn have(&self, pair: Pair<'_>) -> bool {
+        self.0.iter().any(|secret| secret.of(pair).is_some())
+    }
+
+    fn announced_by<'a>(&self, mark: &str, pair: Pair<'a>) -> Option<&'a str> {
+        self.0.iter().filter(|secret| secret.mark().eq_ignore_ascii_case(mark)).find_map(|secret| secret.of(pair))
+    }
+}
+
+impl SecretName {
+    fn mark(&self) -> &str {
+        let (Self::Prefix(mark) | Self::After(mark)) = self;
+        mark
+    }
+
+    /// The secret that a name is or has in it.
+    fn of<'a>(&self, (before, name): Pair<'a>) -> Option<&'a str> {
+        match self {
+            Self::Prefix(prefix) => behind(prefix, name),
+            Self::After(mark) => before.is_some_and(|before| before.eq_ignore_ascii_case(mark)).then_some(name),
+        }
     }
 }
 
@@ -141,17 +179,24 @@ mod tests {
     use super::*;
 
     fn read(field: &str) -> Result<Vec<String>, RejectionKind> {
-        let offered = OfferedSubprotocols::from_field(HeaderValue::from_str(field).unwrap(), |_| ())?;
+        let offered = OfferedSubprotocols::from_field(
+            HeaderValue::from_str(field).unwrap(),
+            |name| name == b"k8s.io/v1",
+            |_| (),
+        )?;
         Ok(offered.iter().map(String::from).collect())
     }
 
     #[test]
     fn offers_keep_the_order_of_the_client() {
-        let rows: [(&str, &str, &[&str]); 4] = [
+        let rows: [(&str, &str, &[&str]); 7] = [
             ("one", "chat", &["chat"]),
             ("several", "v2.chat, v1.chat", &["v2.chat", "v1.chat"]),
             ("with empty elements", ",b ,,\ta,", &["b", "a"]),
             ("that differ in case", "chat, Chat", &["chat", "Chat"]),
+            ("no token, but listed", "k8s.io/v1, a", &["k8s.io/v1", "a"]),
+            ("empty", "", &[]),
+            ("commas alone", ", \t,", &[]),
         ];
         for (name, field, offered) in rows {
             assert_eq!(read(field).unwrap(), *offered, "{name}");
@@ -164,11 +209,11 @@ mod tests {
         let enough = many[..32].join(",");
         let many = many.join(",");
         let rows = [
-            ("empty", "", RejectionKind::SubprotocolInvalid),
-            ("commas alone", ", ,", RejectionKind::SubprotocolInvalid),
             ("a space inside", "a b", RejectionKind::SubprotocolInvalid),
             ("a slash", "a/b", RejectionKind::SubprotocolInvalid),
             ("quoted", "\"a\"", RejectionKind::SubprotocolInvalid),
+            ("no token, and nearly listed", "a, k8s.io/v2", RejectionKind::SubprotocolInvalid),
+            ("twice, and no token", "k8s.io/v1, k8s.io/v1", RejectionKind::SubprotocolRepeated),
             ("twice on a line", "a, b, a", RejectionKind::SubprotocolRepeated),
             ("more than 32", &many, RejectionKind::SubprotocolsTooMany),
         ];

@@ -103,9 +103,10 @@ impl WsUpgrade {
         self.handoff.server.offered_subprotocols().iter()
     }
 
-    /// What the client offered behind `prefix`, a [`secret_prefix`](crate::Subprotocols::secret_prefix) of the layer; the
-    /// first if there are several. A prefix is compared as a whole and without regard to case: there is nothing behind one
-    /// that the layer was not given.
+    /// The secret that the client offered behind the prefix `mark`, a [`secret_prefix`](crate::Subprotocols::secret_prefix) of
+    /// the layer, or after the name `mark`, its [`secret_after`](crate::Subprotocols::secret_after); the first if there are
+    /// several. The layer compares `mark` as a whole, in any case of its letters. `None` for a `mark` that the layer does not
+    /// have.
     ///
     /// ```
     /// use http::StatusCode;
@@ -121,8 +122,8 @@ impl WsUpgrade {
     /// }
     /// ```
     #[must_use]
-    pub fn secret_subprotocol(&self, prefix: &str) -> Option<&str> {
-        self.handoff.server.secret_subprotocol(prefix)
+    pub fn secret_subprotocol(&self, mark: &str) -> Option<&str> {
+        self.handoff.server.secret_subprotocol(mark)
     }
 
     /// Answers with this subprotocol instead of the one that the layer selected.
@@ -133,12 +134,17 @@ impl WsUpgrade {
     /// [`Subprotocols`](crate::Subprotocols) are spoken, it is one of them.
     pub fn select_subprotocol(&mut self, name: &str) -> Result<(), NotOffered> {
         let offered = self.handoff.server.offered_subprotocols().contains(name);
-        let spoken = self.handoff.subprotocols.as_ref().is_none_or(|known| known.contains(name));
+        let spoken = self.handoff.subprotocols.as_ref().is_none_or(|known| known.contains(name.as_bytes()));
         if !offered || !spoken {
             return Err(NotOffered::SUBPROTOCOL);
         }
         self.acceptance.agreed.subprotocol = Some(HeaderValue::from_str(name).map_err(|_| NotOffered::SUBPROTOCOL)?);
         Ok(())
+    }
+
+    /// Answers without a subprotocol, although the layer selected one. A browser that offered some then fails the connection.
+    pub fn decline_subprotocol(&mut self) {
+        self.acceptance.agreed.subprotocol = None;
     }
 
     /// The parameters of permessage-deflate that will be answered; `None` where it is not agreed on (RFC 7692).

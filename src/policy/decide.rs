@@ -157,7 +157,8 @@ impl Policy {
                 let mut field = field.clone();
                 // What is secret in it is about to be taken out.
                 field.set_sensitive(false);
-                OfferedSubprotocols::from_field(field, |name| {
+                let is_listed = |name: &[u8]| self.subprotocols.as_ref().is_some_and(|known| known.contains(name));
+                OfferedSubprotocols::from_field(field, is_listed, |name| {
                     if let Some(selection) = &mut selection {
                         selection.consider(name);
                     }
@@ -167,10 +168,10 @@ impl Policy {
         client.extensions()?;
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
         let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
-        let prefixes = self.subprotocols.as_ref().and_then(Subprotocols::secret_prefixes);
-        let extras = (reported.is_some() || prefixes.is_some()).then(|| {
+        let secrets = self.subprotocols.as_ref().and_then(Subprotocols::secrets);
+        let extras = (reported.is_some() || secrets.is_some()).then(|| {
             let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
-            Extras::new(&mut offered, prefixes, reported)
+            Extras::new(&mut offered, secrets, reported)
         });
         Ok((ServerHandshake::new(client, offered, subprotocol, deflate, extras), answers))
     }

@@ -1,6 +1,6 @@
 //! Which subprotocols this server speaks.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 #[cfg(feature = "tower")]
 use http::HeaderMap;
@@ -10,10 +10,10 @@ use super::config_error::ConfigError;
 #[cfg(feature = "tower")]
 use crate::handshake::subprotocol::strip_secrets;
 use crate::{
-    grammar::is_token,
+    grammar::{is_element, is_token},
     handshake::{
         RejectionKind,
-        subprotocol::{SecretPrefixes, behind},
+        subprotocol::{SecretName, SecretNames, behind},
     },
 };
 
@@ -32,7 +32,7 @@ use crate::{
 #[must_use]
 pub struct Subprotocols {
     names: Arc<[HeaderValue]>,
-    secret_prefixes: SecretPrefixes,
+    secrets: SecretNames,
     prefer_client: bool,
     required: bool,
 }
@@ -40,10 +40,13 @@ pub struct Subprotocols {
 impl Subprotocols {
     /// Speaks `names`, the most preferred first.
     ///
+    /// RFC 6455 §4.1 has tokens for names. A name that is no token, such as kubectl's `SPDY/3.1+portforward.k8s.io`, may be
+    /// listed too, and clients may offer it then. Any other offer that is no token is refused (400).
+    ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a name that is no token (RFC 9110 §5.6.2), for one that is listed twice, and for a list
-    /// without any: a server that speaks none leaves this knob alone.
+    /// A [`ConfigError`] for a name that no comma-separated list can have, for a name that is listed twice, and for an empty
+    /// list.
     pub fn new<I>(names: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -51,10 +54,9 @@ impl Subprotocols {
         let mut list = Vec::<HeaderValue>::new();
         for name in names {
             let name = name.as_ref();
-            let value =
-                HeaderValue::from_str(name).ok().filter(|value| is_token(value.as_bytes())).ok_or_else(|| {
-                    ConfigError::new(name, "is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`")
-                })?;
+            let value = HeaderValue::from_str(name).ok().filter(is_element).ok_or_else(|| {
+                ConfigError::new(name, "is no subprotocol: write visible ASCII without commas, and each name by itself")
+            })?;
             if list.contains(&value) {
                 return Err(ConfigError::new(name, "is listed twice: name each subprotocol once"));
             }
@@ -63,12 +65,7 @@ impl Subprotocols {
         if list.is_empty() {
             return Err(ConfigError::new("[]", "has no subprotocols: name at least one, or leave the list out"));
         }
-        Ok(Self {
-            names: list.into(),
-            secret_prefixes: SecretPrefixes::default(),
-            prefer_client: false,
-            required: false,
-        })
+        Ok(Self { names: list.into(), secrets: SecretNames::default(), prefer_client: false, required: false })
     }
 
     /// Whether the order of the client decides: the first subprotocol that the client offers and this server speaks. The
@@ -122,33 +119,58 @@ impl Subprotocols {
             let hint = format!("begins `{name}`, which is spoken here: choose a prefix that none of these begins with");
             return Err(ConfigError::new(prefix, hint));
         }
-        self.secret_prefixes.push(prefix);
+        self.secrets.push(SecretName::Prefix(prefix.into()));
+        Ok(self)
+    }
+
+    /// Takes what clients offer after `name` for a secret, as [`secret_prefix`](Self::secret_prefix) does with what follows a
+    /// prefix. The default is none. Several may be set.
+    ///
+    /// Some services ask a page for `["bearer", token]`. `bearer` itself is no secret, and may be selected: list it in
+    /// [`new`](Self::new). The handler gets the token by `WsUpgrade::secret_subprotocol("bearer")`.
+    ///
+    /// ```
+    /// use ws_handshake::Subprotocols;
+    ///
+    /// let subprotocols = Subprotocols::new(["bearer"])?.secret_after("bearer")?;
+    /// # Ok::<_, ws_handshake::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a name that is no token (RFC 9110 §5.6.2).
+    pub fn secret_after(mut self, name: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let name = name.as_ref();
+        if !is_token(name.as_bytes()) {
+            let hint = "is no subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer`";
+            return Err(ConfigError::new(name, hint));
+        }
+        self.secrets.push(SecretName::After(name.into()));
         Ok(self)
     }
 
     #[inline]
-    pub(super) fn secret_prefixes(&self) -> Option<&SecretPrefixes> {
-        (!self.secret_prefixes.is_empty()).then_some(&self.secret_prefixes)
+    pub(super) fn secrets(&self) -> Option<&SecretNames> {
+        (!self.secrets.is_empty()).then_some(&self.secrets)
     }
 
     /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
     #[cfg(feature = "tower")]
     #[inline]
     pub(crate) fn strip_secret_subprotocols(&self, headers: &mut HeaderMap) {
-        if let Some(prefixes) = self.secret_prefixes() {
-            strip_secrets(headers, prefixes);
+        if let Some(secrets) = self.secrets() {
+            strip_secrets(headers, secrets, |name| self.contains(name));
         }
     }
 
     /// Whether this server speaks `name`.
-    #[cfg(feature = "tower")]
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|known| known.as_bytes() == name)
     }
 
     /// A selection among the names that a client offers.
     pub(super) fn select(&self) -> Selection<'_> {
-        Selection { known: self, first: None }
+        Selection { known: self, first: None, is_secret: false }
     }
 }
 
@@ -156,12 +178,15 @@ impl Subprotocols {
 pub(super) struct Selection<'a> {
     known: &'a Subprotocols,
     first: Option<usize>,
+    /// Whether the next name is a secret, because of the one before it.
+    is_secret: bool,
 }
 
 impl Selection<'_> {
     /// Considers the next name of the client's.
     pub(super) fn consider(&mut self, name: &[u8]) {
-        if self.known.prefer_client && self.first.is_some() {
+        let is_secret = mem::replace(&mut self.is_secret, self.known.secrets.follow(name));
+        if is_secret || self.known.prefer_client && self.first.is_some() {
             return;
         }
         // Only a name before the one selected is preferred to it.
@@ -186,9 +211,12 @@ mod tests {
 
     #[test]
     fn mistakes_say_how_to_write_it_right() {
-        for wrong in ["", "a b", "a,b", "a/b", "ä", "\"a\""] {
+        for wrong in ["", "a,b", "a,", " a", "a\t", "ä", "a\0"] {
             let error = Subprotocols::new([wrong]).unwrap_err();
-            assert!(error.to_string().contains("write a token"), "{error}");
+            assert!(error.to_string().contains("write visible ASCII without commas"), "{error}");
+        }
+        for no_token in ["SPDY/3.1+portforward.k8s.io", "a b", "\"a\""] {
+            assert!(Subprotocols::new([no_token]).is_ok(), "{no_token}");
         }
         let twice = Subprotocols::new(["a", "b", "a"]).unwrap_err();
         assert_eq!(twice.to_string(), "`a` is listed twice: name each subprotocol once");
@@ -198,6 +226,10 @@ mod tests {
         for wrong in ["", "bearer ", "bearer/", "v1.", "V1.", "v1.chat"] {
             assert!(chat().secret_prefix(wrong).is_err(), "{wrong:?}");
         }
+        for wrong in ["", "bearer ", "bearer/", "a,b"] {
+            assert!(chat().secret_after(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(chat().secret_after("v1.chat").is_ok());
         let taken = chat().secret_prefix("v1.").unwrap_err();
         assert_eq!(
             taken.to_string(),

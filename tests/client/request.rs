@@ -66,6 +66,8 @@ async fn the_host_is_that_of_the_url() {
         ("wss://example.com:8443/?q=%20", "/?q=%20", "example.com:8443"),
         ("http://[::1]:3000/x#fragment", "/x", "[::1]:3000"),
         ("https://[::1]", "/", "[::1]"),
+        ("WSS://Example.com:443/", "/", "Example.com"),
+        ("Ws://example.com:80/%C3%BC", "/%C3%BC", "example.com"),
     ];
     for (url, path, host) in rows {
         let (connected, _server) = ask(WsRequest::new(url), move |head| {
@@ -94,10 +96,18 @@ async fn mistakes_in_the_request_say_how_to_write_it_right() {
         ("another scheme", WsRequest::new("ftp://example.com/"), "`ftp://example.com/` is no URL"),
         ("user information", WsRequest::new("ws://u:HUSH@example.com/a?b"), "`ws://...@example.com/a?...` names a user before its host: leave that out"),
         ("a space in the query", WsRequest::new("ws://example.com/a?b=a HUSH"), "`ws://example.com/a?...` is no URL"),
+        ("a path in UTF-8", WsRequest::new("ws://example.com/\u{fc}"), "`ws://example.com/\u{fc}` has other than ASCII in it: write each byte of its UTF-8 as in `%C3%BC`"),
+        ("a query in UTF-8", WsRequest::new("ws://example.com/?a=HUSH\u{fc}"), "`ws://example.com/?...` has other than ASCII in it"),
+        ("a host in UTF-8", WsRequest::new("ws://b\u{fc}cher.example/"), "a host in punycode, as `xn--...`"),
+        ("a password with a number sign", WsRequest::new("ws://user:HUSH#1@example.com/"), "`ws://...` is no URL"),
+        ("a password with a question mark", WsRequest::new("ws://user:HUSH?1@example.com/"), "`ws://...` is no URL"),
+        ("a password with a slash", WsRequest::new("ws://user:HUSH/1@example.com/"), "`ws://...@example.com/` is no URL"),
+        ("a password without a scheme", WsRequest::new("user:HUSH#1@example.com/"), "`...` is no URL"),
         ("a port too large", WsRequest::new("ws://example.com:99999/?token=HUSH"), "`ws://example.com:99999/?...` is no URL"),
         ("an origin with a path", new().origin("https://a.com/"), "`https://a.com/` is no origin: write"),
         ("a subprotocol with a space", new().subprotocols(["a b"]), "`subprotocols` has as number 1 what is no subprotocol: write"),
         ("a token that is none", new().subprotocols(["v1", "bearer.HUSH/x="]), "`subprotocols` has as number 2 what is no subprotocol"),
+        ("a name that no list can have", new().nonstandard_subprotocols(["a/b", "c,d"]), "`subprotocols` has as number 2 what no list can have"),
         ("a subprotocol twice", new().subprotocols(["a"]).subprotocols(["b", "a"]), "`subprotocols` has as number 3 one that is offered before: name"),
         ("a field of the handshake", new().header("Connection", "close"), "`Connection` is the handshake's own"),
         ("another one", new().header("sec-websocket-key", "x"), "`sec-websocket-key` is the handshake's own"),

@@ -90,6 +90,47 @@ async fn a_secret_reaches_the_handler_and_nobody_else() {
     assert!(text.contains("a layer inside logs the head") && !text.contains(SECRET), "{text}");
 }
 
+/// As Deepgram and others have it: `["bearer", token]`.
+#[tokio::test]
+async fn a_secret_in_a_name_of_its_own_reaches_the_handler_and_nobody_else() {
+    async fn tells(State(report): State<Report>, headers: HeaderMap, mut ws: WsUpgrade) -> Response {
+        let field = headers.get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
+        let offered: Vec<_> = ws.offered_subprotocols().collect();
+        report.say(format!("field {field:?} offered {offered:?} secret {:?}", ws.secret_subprotocol("bearer")));
+        let shown = format!("{ws:?}");
+        assert!(!shown.contains(SECRET), "{shown}");
+        ws.select_subprotocol(SECRET).unwrap_err();
+        ws.on_upgrade(async |stream: WsStream| assert!(!format!("{stream:?}").contains(SECRET)))
+    }
+    let (report, mut events) = events();
+    let subprotocols = Subprotocols::new(["v1.chat", "bearer"]).unwrap().secret_after("bearer").unwrap();
+    let app = Router::new().route("/ws", any(tells)).layer(WsHandshakeLayer::new().subprotocols(subprotocols));
+    let address = serve(app.with_state(report)).await;
+    for over in Over::ALL {
+        #[rustfmt::skip]
+        let rows = [
+            ("bearer, aHVudGVyMg", Some("bearer"), r#"field Some("bearer") offered ["bearer"] secret Some("aHVudGVyMg")"#),
+            ("Bearer,aHVudGVyMg,v1.chat", Some("v1.chat"), r#"field Some("Bearer, v1.chat") offered ["Bearer", "v1.chat"] secret Some("aHVudGVyMg")"#),
+            ("bearer,, ,aHVudGVyMg", Some("bearer"), r#"field Some("bearer") offered ["bearer"] secret Some("aHVudGVyMg")"#),
+            ("bearer, v1.chat", Some("bearer"), r#"field Some("bearer") offered ["bearer"] secret Some("v1.chat")"#),
+            ("v1.chat, bearer", Some("v1.chat"), r#"field Some("v1.chat, bearer") offered ["v1.chat", "bearer"] secret None"#),
+        ];
+        for (names, selected, told) in rows {
+            let name = format!("{over:?} {names}");
+            let (mut client, head) = over.handshake(address, &offering(names, "/ws")).await;
+            assert_eq!((head.status, head.get("sec-websocket-protocol")), (over.accepted(), selected), "{name}");
+            assert_eq!(events.next().await, told, "{name}");
+            client.finish().await;
+            client.rest().await;
+        }
+        let on_two_lines = offering("bearer", "/ws").add("sec-websocket-protocol", "aHVudGVyMg");
+        let (_client, head) = over.handshake(address, &on_two_lines).await;
+        head.accepts(*over, "on two lines");
+        let told = r#"field Some("bearer") offered ["bearer"] secret Some("aHVudGVyMg")"#;
+        assert_eq!(events.next().await, told, "{over:?} on two lines");
+    }
+}
+
 #[test]
 fn debug_output_shows_no_secret() {
     let request = http::Request::get("/ws")
@@ -119,7 +160,8 @@ async fn a_secret_of_a_request_that_is_no_handshake_reaches_nobody() {
     async fn shows(headers: HeaderMap) -> String {
         format!("{:?}", headers.get_all("sec-websocket-protocol").iter().collect::<Vec<_>>())
     }
-    let subprotocols = Subprotocols::new(["v1.chat"]).unwrap().secret_prefix("bearer.").unwrap();
+    let subprotocols = Subprotocols::new(["v1.chat", "k8s.io/v1"]).unwrap().secret_prefix("bearer.").unwrap();
+    let subprotocols = subprotocols.secret_after("bearer").unwrap();
     let app = Router::new().route("/ws", any(shows)).layer(WsHandshakeLayer::new().subprotocols(subprotocols));
     let address = serve(app).await;
     let plain = |names: &str| offering(names, "/ws").without("upgrade").set("connection", "close");
@@ -127,6 +169,9 @@ async fn a_secret_of_a_request_that_is_no_handshake_reaches_nobody() {
         ("a secret", plain("v1.chat, bearer.aHVudGVyMg"), r#"["v1.chat"]"#),
         ("on a second line", plain("v1.chat").add("sec-websocket-protocol", "bearer.aHVudGVyMg"), r#"["v1.chat"]"#),
         ("a secret alone", plain("bearer.aHVudGVyMg"), "[]"),
+        ("a secret in a name of its own", plain("bearer, aHVudGVyMg, v1.chat"), r#"["bearer, v1.chat"]"#),
+        ("behind a line", plain("bearer").add("sec-websocket-protocol", "aHVudGVyMg"), r#"["bearer"]"#),
+        ("beside a name that is no token", plain("k8s.io/v1, bearer.aHVudGVyMg"), r#"["k8s.io/v1"]"#),
         ("malformed", plain("v1.chat, bearer.aHVudGVyMg/"), "[]"),
         ("over HTTP/1.0", plain("v1.chat, bearer.aHVudGVyMg").line("GET /ws HTTP/1.0"), r#"["v1.chat"]"#),
         ("no secret", plain("v1.chat, v2.chat"), r#"["v1.chat, v2.chat"]"#),

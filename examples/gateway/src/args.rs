@@ -3,8 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
-use http::uri::{Authority, Uri};
-use ws_handshake::{AllowHost, AllowOrigin};
+use http::{
+    HeaderName,
+    uri::{Authority, Uri},
+};
+use ws_handshake::{AllowHost, AllowOrigin, Subprotocols};
 
 /// A reverse proxy in front of a WebSocket server: it decides handshakes, limits connections, and copies what follows.
 #[derive(Parser)]
@@ -26,10 +29,18 @@ pub(super) struct Args {
     /// times. Without one, any is.
     #[arg(long, value_parser = host)]
     pub(super) allow_host: Vec<String>,
-    /// How many sockets may be open.
+    /// A subprotocol that the server behind speaks; may be given several times. Only these are agreed on then. Names that
+    /// are no tokens have to be listed here, such as kubectl's `SPDY/3.1+portforward.k8s.io`. Without one, any token is.
+    #[arg(long, value_parser = subprotocol)]
+    pub(super) subprotocol: Vec<String>,
+    /// A request header that does not reach the server behind, in any spelling that becomes the same name there; may be
+    /// given several times. Name each header by which that server learns who is logged in: `X-Auth-User`.
+    #[arg(long, value_parser = header_name)]
+    pub(super) drop_header: Vec<HeaderName>,
+    /// How many sockets may be open. Plain HTTP requests are not counted: limit those in a proxy in front of this one.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
-    /// How many sockets each IPv4 address or IPv6 network of /64 may have open.
+    /// How many sockets each IPv4 address or IPv6 network of /64 may have open. Plain HTTP requests are not counted.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit_per_peer: u32,
     /// Take the last address in `X-Forwarded-For` for the peer, and refuse what has none (400): only where every request
@@ -62,7 +73,7 @@ pub(super) struct Args {
 fn upstream(url: &str) -> Result<Authority, String> {
     let wrong = || "write it as `ws://host:port`, without a path".to_owned();
     let uri: Uri = url.parse().map_err(|_| wrong())?;
-    match uri.scheme_str() {
+    match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
         Some("ws" | "http") => {}
         Some("wss" | "https") => return Err("there is no TLS to the upstream: write `ws://host:port`".into()),
         _ => return Err(wrong()),
@@ -80,6 +91,14 @@ fn upstream(url: &str) -> Result<Authority, String> {
 
 fn origin(text: &str) -> Result<String, String> {
     AllowOrigin::list([text]).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn subprotocol(text: &str) -> Result<String, String> {
+    Subprotocols::new([text]).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn header_name(text: &str) -> Result<HeaderName, String> {
+    text.parse().map_err(|_| "write the name of a header, as in `X-Auth-User`".to_owned())
 }
 
 fn host(text: &str) -> Result<String, String> {

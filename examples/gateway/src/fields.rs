@@ -33,10 +33,14 @@ impl Peer {
     }
 
     /// The fields of a request as they go to the upstream.
-    pub(super) fn request_fields(&self, headers: &HeaderMap) -> HeaderMap {
+    pub(super) fn request_fields(&self, gateway: &Gateway, headers: &HeaderMap) -> HeaderMap {
         // What `Connection` names goes before anything of ours is written: else a client could have that removed.
         let mut fields = end_to_end(headers);
-        for name in fields.keys().filter(|name| speaks_for_the_peer(name)).cloned().collect::<Vec<_>>() {
+        let is_dropped = |name: &&HeaderName| {
+            let name = as_cgi_reads(name);
+            speaks_for_the_peer(&name) || gateway.dropped.contains(&name)
+        };
+        for name in fields.keys().filter(is_dropped).cloned().collect::<Vec<_>>() {
             fields.remove(name);
         }
         // RFC 9113 §8.2.3: HTTP/2 may send a cookie in pieces, which "MUST be concatenated" before HTTP/1.1.
@@ -77,6 +81,14 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     fields
 }
 
+/// Whether a message has a transfer coding that hyper does not decode. To drop the header would hand on what it coded as if it
+/// were plain (RFC 9112 §6.1).
+pub(super) fn has_other_codings(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"chunked"))
+}
+
 const HOP_BY_HOP: [&str; 10] = [
     "connection",
     "http2-settings",
@@ -90,34 +102,48 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// Whether a field says who the peer is, also in spellings that become the same name in CGI's variables; or, there, who the
-/// upstream's own proxy is.
-fn speaks_for_the_peer(name: &HeaderName) -> bool {
-    let name: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    OF_THE_PEER.contains(&&*name) || name.starts_with("x-forwarded")
+/// One name for all spellings that become the same variable of CGI.
+pub(super) fn as_cgi_reads(name: &HeaderName) -> String {
+    name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// Whether a field says who the peer is; or, in CGI, who the upstream's own proxy is.
+fn speaks_for_the_peer(name: &str) -> bool {
+    OF_THE_PEER.contains(&name) || name.starts_with("x-forwarded")
 }
 
 /// As proxies and networks that deliver content write it, and frameworks read it.
-const OF_THE_PEER: [&str; 21] = [
+const OF_THE_PEER: [&str; 32] = [
     "cf-connecting-ip",
+    "cf-connecting-ipv6",
     "client-ip",
     "fastly-client-ip",
+    "fly-client-ip",
     "forwarded",
     "forwarded-for",
     "front-end-https",
     "proxy",
+    "proxy-client-ip",
     "remote-addr",
+    "remote-user",
     "true-client-ip",
+    "wl-proxy-client-ip",
+    "x-azure-clientip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-envoy-external-address",
     "x-forward-for",
     "x-host",
+    "x-original-for",
     "x-original-forwarded-for",
     "x-original-host",
+    "x-original-proto",
     "x-original-url",
     "x-originating-ip",
     "x-real-ip",
     "x-remote-addr",
     "x-rewrite-url",
     "x-scheme",
+    "x-ssl-client-cert",
+    "x-url-scheme",
 ];

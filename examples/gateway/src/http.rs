@@ -11,7 +11,7 @@ use axum::{
 };
 use http::{
     HeaderValue, Method, Request, StatusCode, Uri, Version,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     uri::{PathAndQuery, Scheme},
 };
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -24,7 +24,7 @@ use tower_http::timeout::TimeoutBody;
 
 use super::{
     Gateway,
-    fields::{Peer, end_to_end},
+    fields::{Peer, end_to_end, has_other_codings},
     upstream_failed,
 };
 
@@ -41,8 +41,13 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body
     let Some(uri) = target(gateway, request.uri()) else {
         return (StatusCode::BAD_REQUEST, "the target has no path").into_response();
     };
+    if has_other_codings(request.headers()) {
+        // RFC 9112 §6.1: a server without the coding "SHOULD respond with 501".
+        let reason = "of transfer codings, only `chunked` is passed on";
+        return (StatusCode::NOT_IMPLEMENTED, [(CONNECTION, "close")], reason).into_response();
+    }
     let is_head = request.method() == Method::HEAD;
-    let fields = peer.request_fields(request.headers());
+    let fields = peer.request_fields(gateway, request.headers());
     let (mut parts, body) = request.into_parts();
     parts.uri = uri;
     parts.version = Version::HTTP_11;
@@ -69,10 +74,17 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body
             "the upstream switched protocols, which nobody had asked for",
             None,
         ),
+        Ok(response) if has_other_codings(response.headers()) => {
+            upstream_failed(StatusCode::BAD_GATEWAY, "the upstream answers with an unknown transfer coding", None)
+        }
         Ok(response) => {
             let (mut parts, body) = response.into_parts();
             let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
             parts.headers = end_to_end(&parts.headers);
+            if parts.status == StatusCode::NO_CONTENT {
+                // RFC 9110 §8.6: "MUST NOT send a Content-Length header field in any response with a status code of [...] 204".
+                parts.headers.remove(CONTENT_LENGTH);
+            }
             parts.version = Version::HTTP_11;
             parts.extensions.clear();
             let body = if is_head && chunked {

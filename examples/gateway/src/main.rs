@@ -39,7 +39,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::{net::TcpListener, runtime::Builder, signal, sync::watch, time::sleep};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use ws_handshake::{
-    AllowHost, ConfigError, ConnectionKey, Connections, WsHandshakeLayer, WsUpgrade, handshake::request_authority,
+    AllowHost, ConfigError, ConnectionKey, Connections, Subprotocols, WsHandshakeLayer, WsUpgrade,
+    handshake::request_authority,
 };
 
 use self::{args::Args, fields::Peer};
@@ -51,6 +52,8 @@ struct Gateway {
     body_timeout: Duration,
     idle_timeout: Duration,
     hosts: Option<AllowHost>,
+    /// The headers that do not reach the upstream.
+    dropped: Vec<String>,
     behind_proxy: bool,
     proto: String,
     client: http::Client,
@@ -119,6 +122,9 @@ fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
     if args.require_origin {
         layer = layer.require_origin(true);
     }
+    if !args.subprotocol.is_empty() {
+        layer = layer.subprotocols(Subprotocols::new(&args.subprotocol)?);
+    }
     let hosts = if args.allow_host.is_empty() { None } else { Some(AllowHost::list(&args.allow_host)?) };
     if let Some(hosts) = &hosts {
         layer = layer.allow_host(hosts.clone());
@@ -129,6 +135,7 @@ fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
         body_timeout: args.body_timeout,
         idle_timeout: args.idle_timeout,
         hosts,
+        dropped: args.drop_header.iter().map(fields::as_cgi_reads).collect(),
         behind_proxy: args.behind_proxy,
         proto: args.proto.clone(),
         client: http::client(),

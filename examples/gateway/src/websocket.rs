@@ -17,7 +17,7 @@ use ws_handshake::{ClientError, ClientErrorKind, NotOffered, WsRequest, WsStream
 
 use super::{
     Gateway,
-    fields::{Peer, end_to_end},
+    fields::{Peer, end_to_end, has_other_codings},
     tunnel, upstream_failed,
 };
 
@@ -43,7 +43,8 @@ async fn connect(
 ) -> Result<(WsStream, Response<()>), Response> {
     let deadline = Instant::now() + gateway.upstream_timeout;
     let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut asked = WsRequest::new(format!("ws://{}{path}", gateway.upstream)).subprotocols(ws.offered_subprotocols());
+    let mut asked =
+        WsRequest::new(format!("ws://{}{path}", gateway.upstream)).nonstandard_subprotocols(ws.offered_subprotocols());
     for offers in request.headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
         let offers = offers.to_str().unwrap_or_default();
         // The field is a list over all of its lines, of which one may be empty.
@@ -51,7 +52,7 @@ async fn connect(
             asked = asked.extensions(offers);
         }
     }
-    for (name, value) in &peer.request_fields(&request.headers) {
+    for (name, value) in &peer.request_fields(gateway, &request.headers) {
         if !name.as_str().starts_with("sec-websocket-") && name != CONTENT_LENGTH {
             asked = asked.header(name, value.clone());
         }
@@ -82,6 +83,9 @@ fn refusal(error: ClientError) -> Response {
         return upstream_failed(StatusCode::BAD_GATEWAY, reason, Some(&error));
     }
     let (mut parts, mut body) = error.into_response().unwrap_or_default().into_parts();
+    if has_other_codings(&parts.headers) {
+        return upstream_failed(StatusCode::BAD_GATEWAY, "the upstream answers with an unknown transfer coding", None);
+    }
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length != body.len()) || body.len() >= LONGEST_REFUSAL {
         // The beginning of a body is not to be taken for a whole one.
@@ -106,8 +110,9 @@ fn too_long() -> Response {
 
 /// Answers the client what the upstream has answered.
 fn agree(ws: &mut WsUpgrade, offered: &HeaderMap, upstream: &WsStream, answer: &HeaderMap) -> Result<(), NotOffered> {
-    if let Some(subprotocol) = upstream.subprotocol() {
-        ws.select_subprotocol(subprotocol)?;
+    match upstream.subprotocol() {
+        Some(subprotocol) => ws.select_subprotocol(subprotocol)?,
+        None => ws.decline_subprotocol(),
     }
     let lines: Vec<_> = answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(http::HeaderValue::as_bytes).collect();
     // What had been field values are one with commas between.

@@ -108,7 +108,8 @@ fn origins_and_offers_are_left_to_the_policy() {
     ];
     for (name, change, expected) in rows {
         let handshake = read(get(), &[*change]).unwrap().unwrap();
-        let offered = handshake.subprotocols().map(|field| OfferedSubprotocols::from_field(field.clone(), |_| ()));
+        let offered =
+            handshake.subprotocols().map(|field| OfferedSubprotocols::from_field(field.clone(), |_| false, |_| ()));
         let faults = [handshake.origin().err(), offered.and_then(Result::err), handshake.extensions().err()];
         assert_eq!(faults.into_iter().flatten().next(), *expected, "{name}");
     }

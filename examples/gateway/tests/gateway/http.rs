@@ -154,6 +154,53 @@ async fn bodies_are_framed_anew() {
 }
 
 #[tokio::test]
+async fn transfer_codings_that_nobody_decodes_are_refused() {
+    let gateway = Gateway::start(&[]).await;
+    for codings in ["gzip, chunked", "identity, chunked"] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: {codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            gateway.address
+        );
+        assert_eq!(status(&gateway.refused(&request).await), 501, "{codings}");
+    }
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address);
+    let (mut client, mut upstream, _) = gateway.ask(&get).await;
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
+    let (mut client, mut upstream, _) = gateway.ask(&crate::support::handshake(&gateway.address, "")).await;
+    upstream.send("HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
+}
+
+#[tokio::test]
+async fn an_answer_without_content_has_no_length() {
+    let gateway = Gateway::start(&[]).await;
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address);
+    let (mut client, mut upstream, _) = gateway.ask(&get).await;
+    upstream.send("HTTP/1.1 204 No Content\r\nConnection: close\r\nContent-Length: 5\r\n\r\n").await;
+    let answer = String::from_utf8(client.rest().await).unwrap();
+    assert_eq!((status(&answer), field(&answer, "content-length")), (204, None), "{answer}");
+}
+
+#[tokio::test]
+async fn headers_that_name_the_user_do_not_reach_the_upstream() {
+    let gateway = Gateway::start(&["--drop-header", "X-Auth-User", "--drop-header", "x-token"]).await;
+    let forged = "X-Auth-User: root\r\nX_Auth_User: root\r\nX.Token: t\r\nRemote-User: root\r\nRemote_User: root\r\n\
+                  X-SSL-Client-Cert: c\r\nCF-Connecting-IPv6: ::1\r\nProxy-Client-IP: a\r\nWL-Proxy-Client-IP: a\r\n\
+                  Fly-Client-IP: a\r\nX-Original-For: a\r\nX-Original-Proto: https\r\nX-Url-Scheme: https\r\n\
+                  X-Envoy-External-Address: a\r\nX-Azure-ClientIP: a\r\nX-Mine: kept\r\n";
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n{forged}\r\n", gateway.address);
+    for request in [get, crate::support::handshake(&gateway.address, forged)] {
+        let (_client, _upstream, head) = gateway.ask(&request).await;
+        assert_eq!(field(&head, "x-mine").as_deref(), Some("kept"), "{head}");
+        for line in forged.lines().filter(|line| !line.starts_with("X-Mine")) {
+            let name = line.split(':').next().unwrap();
+            assert_eq!(field(&head, name), None, "{head}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_target_without_a_path_goes_nowhere() {
     let gateway = Gateway::start(&[]).await;
     let request = format!("OPTIONS * HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address);

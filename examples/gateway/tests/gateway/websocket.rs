@@ -65,6 +65,23 @@ async fn what_both_ends_say_goes_through_and_the_gateways_word_on_the_peer_is_it
     assert!(echoed == much);
 }
 
+/// As kubectl's port-forward has it.
+#[tokio::test]
+async fn a_subprotocol_that_is_no_token_goes_through_where_it_is_listed() {
+    const NAME: &str = "SPDY/3.1+portforward.k8s.io";
+    let offer = format!("Sec-WebSocket-Protocol: {NAME}\r\n");
+    let gateway = Gateway::start(&["--subprotocol", NAME, "--subprotocol", "v1.chat"]).await;
+    for (selected, answered) in [(offer.as_str(), Some(NAME)), ("", None)] {
+        let (mut client, mut upstream, head) = gateway.ask(&handshake(&gateway.address, &offer)).await;
+        assert_eq!(field(&head, "sec-websocket-protocol").as_deref(), Some(NAME), "{head}");
+        upstream.send(&accepting(&head, selected)).await;
+        let answer = client.head().await;
+        assert_eq!((status(&answer), field(&answer, "sec-websocket-protocol").as_deref()), (101, answered), "{answer}");
+    }
+    let other = Gateway::start(&[]).await;
+    assert_eq!(status(&other.refused(&handshake(&other.address, &offer)).await), 400);
+}
+
 #[tokio::test]
 async fn what_the_layer_refuses_never_reaches_the_upstream() {
     let hosts = ["--allow-host", "app.example.com", "--allow-origin", "https://listed.example"];
@@ -303,9 +320,11 @@ async fn mistakes_on_the_command_line_are_told_by_name() {
     let taken = taken.local_addr().unwrap().to_string();
     let upstream = ["--upstream", "ws://127.0.0.1:9001"];
     #[rustfmt::skip]
-    let rows: [(&[&str], &str); 9] = [
+    let rows: [(&[&str], &str); 11] = [
         (&["--upstream", "ws://127.0.0.1:99999"], "write a port from 1 to 65535"),
-        (&["--upstream", "wss://127.0.0.1:9001"], "there is no TLS to the upstream"),
+        (&["--upstream", "WSS://127.0.0.1:9001"], "there is no TLS to the upstream"),
+        (&[upstream[0], "WS://127.0.0.1:9001", "--subprotocol", "a,b"], "--subprotocol"),
+        (&[upstream[0], "WS://127.0.0.1:9001", "--drop-header", "a b"], "write the name of a header"),
         (&["--upstream", "ws://127.0.0.1:9001/path"], "write it as `ws://host:port`"),
         (&["--upstream", "127.0.0.1:9001"], "write it as `ws://host:port`"),
         (&["--upstream", "ws://127.0.0.1:9001", "--listen", "127.0.0.1:9001"], "--upstream is what --listen says"),
