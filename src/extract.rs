@@ -125,6 +125,7 @@ impl IntoResponse for UpgradeError {
         let status = match self {
             Self::ConnectionClosed => StatusCode::BAD_REQUEST,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::ServerDraining => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotAnswered | Self::Unsupported => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, self.to_string()).into_response()

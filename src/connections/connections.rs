@@ -108,7 +108,12 @@ impl Connections {
         self.limits.per_key.iter().map(|limit| limit.count(key)).max().unwrap_or_default()
     }
 
-    /// Refuses all handshakes from here on (503, with `Retry-After`). Those that are connected stay so.
+    /// Refuses all handshakes from here on (503, with `Retry-After`). Open connections stay open.
+    ///
+    /// A handler that has a handshake already, and accepts it after this, gets
+    /// [`UpgradeError::ServerDraining`](crate::UpgradeError::ServerDraining), and its client the same 503. Once a server is
+    /// stopping, hyper writes `Connection: close` into a 101, and some clients refuse such a 101. The layer lets handlers that
+    /// use [other extractors](#other-extractors) accept.
     pub fn close(&self) {
         self.registry.close();
     }
@@ -116,6 +121,10 @@ impl Connections {
     /// Waits until there are no connections, which may be at once.
     pub async fn wait(&self) {
         self.registry.emptied().await;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.registry.is_closed()
     }
 
     pub(crate) fn membership(&self, permit: &ConnectionPermit) -> Membership {

@@ -133,10 +133,15 @@ impl ServerHandshake {
         self.key.is_some()
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn version(&self) -> Version {
+        if self.over_http1() { Version::HTTP_11 } else { Version::HTTP_2 }
+    }
+
     /// The version of HTTP, as telemetry names it.
     #[cfg(feature = "tower")]
     pub(crate) fn http_version(&self) -> &'static str {
-        http_version::name(if self.over_http1() { Version::HTTP_11 } else { Version::HTTP_2 })
+        http_version::name(self.version())
     }
 
     /// The answer: its status and fields, and an empty body.

@@ -14,6 +14,13 @@ pub(super) struct Config<R> {
     pub(super) respond: R,
 }
 
+impl<R> Config<R> {
+    /// Whether the connections of the layer take no more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.connections.as_ref().is_some_and(Connections::is_closed)
+    }
+}
+
 impl<R> fmt::Debug for Config<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,6 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
+    config::Config,
     handling::Handling,
     response::{EmptyBody, RejectionResponse},
     undecided::Undecided,
@@ -37,7 +39,7 @@ pin_project! {
         Passing { #[pin] future: S::Future },
         Refused { response: Option<S::Response> },
         Undecided { undecided: Box<Undecided<S, ReqBody, R>> },
-        Handling { handling: Handling<S::Future> },
+        Handling { handling: Handling<S::Future>, config: Arc<Config<R>> },
     }
 }
 
@@ -57,9 +59,9 @@ where
         Self { state: State::Undecided { undecided: Box::new(undecided) } }
     }
 
-    pub(super) fn decided(outcome: Result<Handling<S::Future>, S::Response>) -> Self {
+    pub(super) fn decided(outcome: Result<Handling<S::Future>, S::Response>, config: &Arc<Config<R>>) -> Self {
         match outcome {
-            Ok(handling) => Self { state: State::Handling { handling } },
+            Ok(handling) => Self { state: State::Handling { handling, config: Arc::clone(config) } },
             Err(refusal) => Self::refused(refusal),
         }
     }
@@ -78,18 +80,18 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let handling = match state.as_mut().project() {
+            let next = match state.as_mut().project() {
                 StateProj::Passing { future } => return future.poll(cx),
                 StateProj::Refused { response } => {
                     return Poll::Ready(Ok(response.take().expect("`ResponseFuture` polled after completion")));
                 }
-                StateProj::Handling { handling } => return handling.poll(cx),
+                StateProj::Handling { handling, config } => return handling.poll(cx, config),
                 StateProj::Undecided { undecided } => match ready!(undecided.poll(cx)) {
-                    Ok(handling) => handling,
+                    Ok(handling) => State::Handling { handling, config: Arc::clone(undecided.config()) },
                     Err(refusal) => return Poll::Ready(Ok(refusal)),
                 },
             };
-            state.set(State::Handling { handling });
+            state.set(next);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     config::Config,
     handoff::{Continuation, Handoff, Upgrade, spawn},
     report,
-    response::{EmptyBody, RejectionResponse, close_unaccepted, is_foreign_acceptance, refuse},
+    response::{EmptyBody, RejectionResponse, close_unaccepted, is_foreign_acceptance, refuse, rejection_response},
     upgrade_error::UpgradeError,
 };
 use crate::{
@@ -93,16 +93,19 @@ where
     B: EmptyBody,
 {
     #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<B>, E>> {
+    pub(super) fn poll<R>(&mut self, cx: &mut Context<'_>, config: &Config<R>) -> Poll<Result<Response<B>, E>>
+    where
+        R: RejectionResponse<B>,
+    {
         let future = self.future.as_mut().expect("`ResponseFuture` polled after completion");
         match future.as_mut().poll(cx) {
             // Where the handler's own answer and its acceptance come together, the answer stands.
             Poll::Ready(result) => {
                 self.drop_future();
-                Poll::Ready(self.conclude(result))
+                Poll::Ready(self.conclude(result, config))
             }
             Poll::Pending => match (self.handoff.accepted(cx.waker()), self.future.take()) {
-                (Some(acceptance), Some(rest)) => Poll::Ready(Ok(self.go_straight_on(acceptance, rest))),
+                (Some(acceptance), Some(rest)) => Poll::Ready(Ok(self.go_straight_on(acceptance, rest, config))),
                 (_, future) => {
                     self.future = future;
                     Poll::Pending
@@ -112,9 +115,15 @@ where
     }
 
     /// The inner service has answered.
-    fn conclude(&self, result: Result<Response<B>, E>) -> Result<Response<B>, E> {
+    fn conclude<R>(&self, result: Result<Response<B>, E>, config: &Config<R>) -> Result<Response<B>, E>
+    where
+        R: RejectionResponse<B>,
+    {
         let mut response = result.inspect_err(|_| self.handoff.fail(UpgradeError::NotAnswered))?;
         if self.handoff.is_accepted_by(&mut response, self.nested) {
+            if config.is_closed() {
+                return Ok(self.refuse_drained(config));
+            }
             if !self.nested {
                 let _ = self.handoff.release();
             }
@@ -122,6 +131,7 @@ where
         }
         let over_http1 = self.handoff.server.over_http1();
         if is_foreign_acceptance(&response, over_http1, self.handoff.is_taken()) {
+            // Also where the connections are closed: hyper would hand the connection over after a refusal too.
             self.handoff.warn_of_unclaimed_permit();
             self.handoff.fail(UpgradeError::NotAnswered);
             return Ok(response);
@@ -132,15 +142,34 @@ where
     }
 
     /// The handler has accepted: answers, and runs the rest of the handler in a task of its own.
-    fn go_straight_on(&self, acceptance: Acceptance, rest: Pin<Box<F>>) -> Response<B> {
-        let mut response = acceptance.into_response(&self.handoff.server);
+    fn go_straight_on<R>(&self, acceptance: Acceptance, rest: Pin<Box<F>>, config: &Config<R>) -> Response<B>
+    where
+        R: RejectionResponse<B>,
+    {
         let rest = RestOfHandler { future: rest };
+        if config.is_closed() {
+            let refusal = self.refuse_drained(config);
+            spawn(within(None, rest));
+            return refusal;
+        }
+        let mut response = acceptance.into_response(&self.handoff.server);
         if self.nested {
             self.handoff.mark(&mut response, Box::pin(rest) as Continuation);
         } else {
             spawn(within(self.handoff.release(), rest));
         }
         response
+    }
+
+    /// Refuses a handshake that a handler has accepted: the server began to stop after it was approved.
+    fn refuse_drained<R>(&self, config: &Config<R>) -> Response<B>
+    where
+        R: RejectionResponse<B>,
+    {
+        self.handoff.fail(UpgradeError::ServerDraining);
+        let rejection = Rejection::new(RejectionKind::ServerDraining, self.handoff.server.version());
+        report::accepted_handshake_refused(&rejection, &self.handoff.server, self.handoff.path());
+        rejection_response(&config.respond, rejection)
     }
 }
 

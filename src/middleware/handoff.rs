@@ -122,6 +122,11 @@ impl Handoff {
         self.lock().verdict()
     }
 
+    /// The path of the request, where somebody looks.
+    pub(super) fn path(&self) -> Option<&str> {
+        self.span.path()
+    }
+
     /// There is a stream: begins the record of its connection.
     pub(super) fn open_record(&self, subprotocol: Option<&str>) -> ConnectionRecord {
         let origin = self.server.origin().map(Origin::as_str);

@@ -56,6 +56,14 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
     events::handshake_refused(level, request, rejection, advice);
 }
 
+/// A handler has accepted a handshake that the layer refuses now.
+pub(super) fn accepted_handshake_refused(rejection: &Rejection, server: &ServerHandshake, path: Option<&str>) {
+    metrics::handshake_refused(rejection.kind().as_str(), server.http_version());
+    let origin = server.origin().map(Origin::as_str);
+    let request = RequestFields { path: path.unwrap_or_default(), origin, host: None, version: server.http_version() };
+    events::handshake_refused(Level::INFO, request, rejection, None);
+}
+
 /// A handler, or a layer further in, could not take what it asked for.
 pub(super) fn not_extracted(kind: RejectionKind, head: RequestHead<'_>) {
     match kind {

@@ -81,6 +81,11 @@ pub(super) fn refuse<R: RejectionResponse<B>, B>(
     respond: &R, rejection: Rejection, head: RequestHead<'_>,
 ) -> Response<B> {
     report::handshake_refused(&rejection, head);
+    rejection_response(respond, rejection)
+}
+
+/// As [`refuse`], of what has been reported.
+pub(super) fn rejection_response<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejection) -> Response<B> {
     let mut response = respond.respond(&rejection);
     if response.status().as_u16() < 400 {
         *response.status_mut() = rejection.status();

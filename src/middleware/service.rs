@@ -118,7 +118,8 @@ impl<S, R> WsHandshake<S, R> {
                 request,
             ));
         };
-        ResponseFuture::decided(Handling::start(&self.config, decision, permit, &mut self.inner, request))
+        let outcome = Handling::start(&self.config, decision, permit, &mut self.inner, request);
+        ResponseFuture::decided(outcome, &self.config)
     }
 
     /// Keeps a handshake from the inner service.

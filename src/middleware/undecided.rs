@@ -38,6 +38,10 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         Self { config, deciding, timeout: None, permit, ready, request: Some(request) }
     }
 
+    pub(super) fn config(&self) -> &Arc<Config<R>> {
+        &self.config
+    }
+
     /// The outcome of the decision: the inner service at work on the handshake, or the refusal.
     #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
     pub(super) fn poll<ResBody>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handling<S::Future>, Response<ResBody>>>

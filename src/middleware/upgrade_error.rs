@@ -8,6 +8,9 @@ use std::{error::Error, fmt};
 pub enum UpgradeError {
     /// The request was answered with something else than the acceptance, so that the connection went on as HTTP.
     NotAnswered,
+    /// The layer's [`Connections`](crate::Connections) were closed after the handshake was approved and before it was answered,
+    /// by [`close`](crate::Connections::close) or by a drain. The layer has answered 503 with `Retry-After`.
+    ServerDraining,
     /// The connection was closed before it was handed over. In most cases the client went away; hyper does not say who closed
     /// it.
     ConnectionClosed,
@@ -31,6 +34,7 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAnswered => "the handshake was answered with something else than its acceptance",
+            Self::ServerDraining => "this server is about to stop",
             Self::ConnectionClosed => "the connection was closed before it was handed over",
             Self::TimedOut => "the connection was not handed over in time",
             Self::Unsupported => "the server does not hand connections over: serve it with upgrades",
