@@ -67,7 +67,9 @@ async fn mint(State(tickets): State<Arc<Memory>>, headers: HeaderMap) -> Result<
 /// Greets whoever shows a key or a ticket, and echoes.
 async fn socket(State(tickets): State<Arc<Memory>>, ws: WsUpgrade) -> Result<Response, StatusCode> {
     let by_key = ws.secret_subprotocol("bearer.").and_then(user_of);
-    let user = by_key.or_else(|| redeem(&*tickets, &ws)).ok_or(StatusCode::UNAUTHORIZED)?;
+    // Every ticket that is shown is spent, also beside a key or another ticket: so all of them are redeemed.
+    let by_ticket = ws.secret_subprotocols("ticket.").filter_map(|ticket| redeem(&*tickets, ticket, ws.origin())).last();
+    let user = by_key.or(by_ticket).ok_or(StatusCode::UNAUTHORIZED)?;
     Ok(ws.on_upgrade(move |stream| async move {
         if let Err(error) = greet(user, stream).await {
             eprintln!("the socket of {user} ended: {error}");
@@ -86,12 +88,12 @@ async fn greet(user: &str, stream: WsStream) -> Result<(), Box<dyn Error + Send 
     Ok(())
 }
 
-/// Whose ticket it is, if it is good for this handshake. It is spent by being shown, good or not.
-fn redeem(tickets: &impl Tickets, ws: &WsUpgrade) -> Option<&'static str> {
-    let ticket = BASE64_URL_SAFE_NO_PAD.decode(ws.secret_subprotocol("ticket.")?).ok()?;
+/// Whose ticket it is, if it is good for a handshake from `origin`. The ticket is spent, good or not.
+fn redeem(tickets: &impl Tickets, ticket: &str, origin: Option<&Origin>) -> Option<&'static str> {
+    let ticket = BASE64_URL_SAFE_NO_PAD.decode(ticket).ok()?;
     let grant = tickets.take(&ticket.try_into().ok()?)?;
     // A client that names no origin is not the page that asked for it.
-    (grant.until > Instant::now() && ws.origin() == Some(&grant.origin)).then_some(grant.user)
+    (grant.until > Instant::now() && origin == Some(&grant.origin)).then_some(grant.user)
 }
 
 /// How long a ticket is good: as long as a page needs to connect.

@@ -88,7 +88,13 @@ impl ServerHandshake {
     /// [`Subprotocols::secret_after`](crate::Subprotocols::secret_after). `None` for a `mark` that the policy does not have.
     #[must_use]
     pub fn secret_subprotocol(&self, mark: &str) -> Option<&str> {
-        self.extras.as_deref()?.secrets.iter().find_map(|secrets| secrets.offered.secret(&secrets.names, mark))
+        self.secret_subprotocols(mark).next()
+    }
+
+    /// All that [`secret_subprotocol`](Self::secret_subprotocol) gives the first of.
+    pub fn secret_subprotocols<'a>(&'a self, mark: &str) -> impl Iterator<Item = &'a str> {
+        let secrets = self.extras.iter().flat_map(|extras| &extras.secrets);
+        secrets.flat_map(move |secrets| secrets.offered.secrets(&secrets.names, mark))
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser.

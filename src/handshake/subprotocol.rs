@@ -72,9 +72,9 @@ impl OfferedSubprotocols {
         self.iter().any(|offered| offered == name)
     }
 
-    /// The secret that is announced by `mark`.
-    pub(super) fn secret(&self, secrets: &SecretNames, mark: &str) -> Option<&str> {
-        self.pairs().find_map(|pair| secrets.announced_by(mark, pair))
+    /// The secrets that `mark` announces.
+    pub(super) fn secrets<'a>(&'a self, secrets: &SecretNames, mark: &str) -> impl Iterator<Item = &'a str> {
+        self.pairs().filter_map(|pair| secrets.announced_by(mark, pair))
     }
 
     /// Each name, and the one before it.

@@ -126,6 +126,11 @@ impl WsUpgrade {
         self.handoff.server.secret_subprotocol(mark)
     }
 
+    /// All that [`secret_subprotocol`](Self::secret_subprotocol) gives the first of.
+    pub fn secret_subprotocols<'a>(&'a self, mark: &str) -> impl Iterator<Item = &'a str> {
+        self.handoff.server.secret_subprotocols(mark)
+    }
+
     /// Answers with this subprotocol instead of the one that the layer selected.
     ///
     /// # Errors
