@@ -92,9 +92,12 @@ async fn a_ticket_is_good_once_for_its_user_and_on_its_origin() {
         format!("ticket.{}", answer.rsplit("\r\n").next().unwrap())
     };
     // What the server greets with, or the status that it refuses by.
-    let connect = async |secret: &str, origin: Option<&str>| {
+    let connect = async |secrets: &str, origin: Option<&str>| {
         let uri = format!("ws://{address}/ws").parse().unwrap();
-        let mut request = ClientRequestBuilder::new(uri).with_sub_protocol("v1.chat").with_sub_protocol(secret);
+        let mut request = ClientRequestBuilder::new(uri).with_sub_protocol("v1.chat");
+        for secret in secrets.split(", ") {
+            request = request.with_sub_protocol(secret);
+        }
         if let Some(origin) = origin {
             request = request.with_header("Origin", origin);
         }
@@ -119,6 +122,12 @@ async fn a_ticket_is_good_once_for_its_user_and_on_its_origin() {
     let ticket = minted().await;
     assert_eq!(connect(&ticket, None).await, "401", "by a client without an origin");
     assert_eq!(connect(&ticket, Some(own)).await, "401", "once it has been shown");
+    let ticket = minted().await;
+    assert_eq!(connect(&format!("bearer.{ALICE}, {ticket}"), Some(own)).await, "hello alice");
+    assert_eq!(connect(&ticket, Some(own)).await, "401", "once it has been shown beside a key");
+    let (first, second) = (minted().await, minted().await);
+    assert_eq!(connect(&format!("{first}, {second}"), Some(own)).await, "hello alice");
+    assert_eq!(connect(&second, Some(own)).await, "401", "once it has been shown behind another");
 
     let full = async || mint(ALICE, &format!("Origin: {own}\r\n")).await.starts_with("HTTP/1.1 503");
     let mut tickets = 0;
