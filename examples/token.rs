@@ -68,7 +68,8 @@ async fn mint(State(tickets): State<Arc<Memory>>, headers: HeaderMap) -> Result<
 async fn socket(State(tickets): State<Arc<Memory>>, ws: WsUpgrade) -> Result<Response, StatusCode> {
     let by_key = ws.secret_subprotocol("bearer.").and_then(user_of);
     // Every ticket that is shown is spent, also beside a key or another ticket: so all of them are redeemed.
-    let by_ticket = ws.secret_subprotocols("ticket.").filter_map(|ticket| redeem(&*tickets, ticket, ws.origin())).last();
+    let by_ticket =
+        ws.secret_subprotocols("ticket.").filter_map(|ticket| redeem(&*tickets, ticket, ws.origin())).last();
     let user = by_key.or(by_ticket).ok_or(StatusCode::UNAUTHORIZED)?;
     Ok(ws.on_upgrade(move |stream| async move {
         if let Err(error) = greet(user, stream).await {

@@ -21,6 +21,7 @@ mod nesting;
 #[cfg(all(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite", feature = "yawc"))]
 mod permessage_deflate;
 mod proxied;
+mod real_clients;
 mod refusals;
 mod secrets;
 mod services;
