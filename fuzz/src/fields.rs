@@ -95,13 +95,16 @@ impl<'a> Speaks<'a> {
             assert_eq!(subprotocols.clone().secret_prefix(prefix).is_ok(), right, "{prefix:?}");
             right
         };
-        let secret = secret.into_iter().filter(takes).collect();
-        let before = before.into_iter().filter(|name| {
-            let right = is_token(name.as_bytes());
-            assert_eq!(subprotocols.clone().secret_after(name).is_ok(), right, "{name:?}");
+        let secret: Vec<_> = secret.into_iter().filter(takes).collect();
+        let follows = |name: &&str| {
+            let right = is_token(name.as_bytes()) && !secret.iter().any(|prefix| begins(name, prefix));
+            let subprotocols =
+                secret.iter().try_fold(subprotocols.clone(), Subprotocols::secret_prefix).expect("right");
+            assert_eq!(subprotocols.secret_after(name).is_ok(), right, "{name:?}");
             right
-        });
-        Self { spoken, secret, before: before.collect(), prefer_client, required }
+        };
+        let before = before.into_iter().filter(follows).collect();
+        Self { spoken, secret, before, prefer_client, required }
     }
 
     fn policy(&self) -> Option<Subprotocols> {

@@ -15,7 +15,7 @@ use super::{
     key::Key,
     origin::Origin,
     rejection::ReportedRejection,
-    subprotocol::{OfferedSubprotocols, SecretNames},
+    subprotocol::{OfferedBefore, OfferedSubprotocols, SecretNames},
 };
 
 /// An approved handshake, and the only place that writes the head of its answer.
@@ -73,14 +73,18 @@ impl ServerHandshake {
     pub(crate) fn follow(&mut self, before: &Self) {
         let Some(before) = before.extras.as_deref() else { return };
         let extras = self.extras.get_or_insert_default();
-        extras.secrets.extend(before.secrets.iter().cloned());
+        match (&mut extras.secrets, &before.secrets) {
+            // Both were found in what the client offered at first.
+            (Some(secrets), Some(before)) => secrets.names.extend(&before.names),
+            (secrets, before) => *secrets = secrets.take().or_else(|| before.clone()),
+        }
         extras.reported = extras.reported.take().or_else(|| before.reported.clone());
     }
 
-    /// Whether something was taken out of what was offered.
+    /// What was offered, if something was taken out of it.
     #[cfg(feature = "tower")]
-    pub(crate) fn has_secrets(&self) -> bool {
-        self.extras.as_ref().is_some_and(|extras| !extras.secrets.is_empty())
+    pub(crate) fn offered_before(&self) -> Option<OfferedBefore> {
+        self.extras.as_ref()?.secrets.as_ref().map(|secrets| OfferedBefore(secrets.offered.clone()))
     }
 
     /// The secret that the client offered behind the prefix `mark`, or in the name after `mark`, in any case of its letters:
@@ -93,7 +97,7 @@ impl ServerHandshake {
 
     /// All that [`secret_subprotocol`](Self::secret_subprotocol) gives the first of.
     pub fn secret_subprotocols<'a>(&'a self, mark: &str) -> impl Iterator<Item = &'a str> {
-        let secrets = self.extras.iter().flat_map(|extras| &extras.secrets);
+        let secrets = self.extras.iter().filter_map(|extras| extras.secrets.as_ref());
         secrets.flat_map(move |secrets| secrets.offered.secrets(&secrets.names, mark))
     }
 
@@ -191,7 +195,7 @@ impl ServerHandshake {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extras {
     /// What this policy took out of the offers, and policies before it.
-    secrets: Vec<Secrets>,
+    secrets: Option<Secrets>,
     /// What a policy would have refused, had it not been told to report only.
     reported: Option<ReportedRejection>,
 }
@@ -200,13 +204,14 @@ impl Extras {
     /// Takes what is secret out of what was offered.
     #[cold]
     pub(crate) fn new(
-        offered: &mut OfferedSubprotocols, names: Option<&SecretNames>, reported: Option<ReportedRejection>,
+        offered: &mut OfferedSubprotocols, before: Option<&OfferedBefore>, names: Option<&SecretNames>,
+        reported: Option<ReportedRejection>,
     ) -> Self {
         let secrets = names.and_then(|names| {
-            let offered = offered.split_off(names)?;
+            let offered = offered.split_off(names, before)?;
             Some(Secrets { names: names.clone(), offered })
         });
-        Self { secrets: secrets.into_iter().collect(), reported }
+        Self { secrets, reported }
     }
 }
 

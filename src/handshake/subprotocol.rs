@@ -1,10 +1,10 @@
 //! What the client offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use http::HeaderValue;
 #[cfg(feature = "tower")]
-use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
+use http::{Request, header::SEC_WEBSOCKET_PROTOCOL};
 
 use super::rejection::RejectionKind;
 use crate::grammar::{elements, is_token};
@@ -43,14 +43,20 @@ impl OfferedSubprotocols {
     }
 
     /// Takes secret names out. If there are any, all that was offered comes back, in a value that no `Debug` shows.
-    pub(super) fn split_off(&mut self, secrets: &SecretNames) -> Option<Self> {
-        let others: Vec<_> = self.pairs().filter(|pair| !secrets.have(*pair)).map(|(_, name)| name).collect();
-        if others.len() == self.iter().count() {
+    ///
+    /// A layer further out may have taken secrets out already, of `before`: what follows a name is decided by that list.
+    pub(super) fn split_off(&mut self, secrets: &SecretNames, before: Option<&OfferedBefore>) -> Option<Self> {
+        let before = before.map(|OfferedBefore(all)| all).filter(|all| self.iter().all(|name| all.contains(name)));
+        let all = before.unwrap_or(self);
+        let hidden: Vec<_> = all.pairs().filter(|pair| secrets.have(*pair)).map(|(_, name)| name).collect();
+        if hidden.is_empty() {
             return None;
         }
+        let others: Vec<_> = self.iter().filter(|name| !hidden.contains(name)).collect();
         let others = HeaderValue::try_from(others.join(", ")).ok().filter(|field| !field.is_empty());
-        let mut all = mem::replace(&mut self.0, others)?;
+        let mut all = all.0.clone()?;
         all.set_sensitive(true);
+        self.0 = others;
         Some(Self(Some(all)))
     }
 
@@ -87,25 +93,32 @@ impl OfferedSubprotocols {
 /// A name that is offered, behind the one before it.
 type Pair<'a> = (Option<&'a str>, &'a str);
 
+/// All that a client offered, left in the extensions of a request whose header has lost its secrets.
+#[derive(Clone)]
+pub(crate) struct OfferedBefore(pub(super) OfferedSubprotocols);
+
 /// Takes secret names out of the field, all of its lines; a field that is malformed goes as a whole.
 #[cfg(feature = "tower")]
-pub(crate) fn strip_secrets(headers: &mut HeaderMap, secrets: &SecretNames, is_listed: impl Fn(&[u8]) -> bool) {
-    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+pub(crate) fn strip_secrets<B>(request: &mut Request<B>, secrets: &SecretNames, is_listed: impl Fn(&[u8]) -> bool) {
+    let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     if lines.is_empty() {
         return;
     }
     let field = HeaderValue::try_from(lines.join(&b", "[..])).ok();
     let offered = field.and_then(|field| OfferedSubprotocols::from_field(field, is_listed, |_| ()).ok());
     let others = match offered {
-        Some(mut offered) => match offered.split_off(secrets) {
-            Some(_) => offered.0,
+        Some(mut offered) => match offered.split_off(secrets, request.extensions().get()) {
+            Some(all) => {
+                request.extensions_mut().insert(OfferedBefore(all));
+                offered.0
+            }
             None => return,
         },
         None => None,
     };
-    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    request.headers_mut().remove(SEC_WEBSOCKET_PROTOCOL);
     if let Some(others) = others {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, others);
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, others);
     }
 }
 
@@ -132,11 +145,19 @@ impl SecretNames {
         self.0.is_empty()
     }
 
-    /// Whether the name that follows `name` is a secret.
-    pub(crate) fn follow(&self, name: &[u8]) -> bool {
-        self.0
-            .iter()
-            .any(|secret| matches!(secret, SecretName::After(mark) if mark.as_bytes().eq_ignore_ascii_case(name)))
+    /// Adds those of a policy before this one.
+    #[cfg(feature = "tower")]
+    pub(super) fn extend(&mut self, before: &Self) {
+        self.0 = self.0.iter().chain(before.0.iter()).cloned().collect();
+    }
+
+    /// Whether a name that announces a secret would be one itself: it begins with a prefix of secrets.
+    pub(crate) fn conflict_with(&self, secret: &SecretName) -> bool {
+        self.0.iter().any(|known| match (known, secret) {
+            (SecretName::Prefix(prefix), SecretName::After(mark))
+            | (SecretName::After(mark), SecretName::Prefix(prefix)) => behind(prefix, mark).is_some(),
+            _ => false,
+        })
     }
 
     fn have(&self, pair: Pair<'_>) -> bool {
@@ -149,7 +170,7 @@ impl SecretNames {
 }
 
 impl SecretName {
-    fn mark(&self) -> &str {
+    pub(crate) fn mark(&self) -> &str {
         let (Self::Prefix(mark) | Self::After(mark)) = self;
         mark
     }

@@ -67,12 +67,13 @@ fn hand_over<R, B>(
     // It stays in the request too, so that other extractors work behind this layer.
     let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
     let on_upgrade = on_upgrade.ok_or_else(|| Rejection::new(RejectionKind::UpgradeUnsupported, version))?;
-    if server.has_secrets() {
+    if let Some(before) = server.offered_before() {
         // The service behind this layer could echo or log them.
         request.headers_mut().remove(SEC_WEBSOCKET_PROTOCOL);
         if let Some(offered) = server.offered_subprotocols().to_field() {
             request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered);
         }
+        request.extensions_mut().insert(before);
     }
     let handoff = Handoff::new(
         server,

@@ -3,6 +3,7 @@
 use http::Uri;
 use tracing::Level;
 
+use super::upgrade_error::UpgradeError;
 use crate::{
     handshake::{Authority, Origin, Rejection, RejectionKind, ServerHandshake, client::RequestHead},
     observe::{
@@ -58,10 +59,16 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
 
 /// A handler has accepted a handshake that the layer refuses now.
 pub(super) fn accepted_handshake_refused(rejection: &Rejection, server: &ServerHandshake, path: Option<&str>) {
-    metrics::handshake_refused(rejection.kind().as_str(), server.http_version());
-    let origin = server.origin().map(Origin::as_str);
-    let request = RequestFields { path: path.unwrap_or_default(), origin, host: None, version: server.http_version() };
-    events::handshake_refused(Level::INFO, request, rejection, None);
+    // It has been counted as approved.
+    events::accepted_handshake_refused(path, server.origin().map(Origin::as_str), server.http_version(), rejection);
+}
+
+/// An accepted handshake has not become a stream, and no handler hears of that.
+pub(super) fn upgrade_failed(error: UpgradeError) {
+    // A server that stops is no fault, and its refusal has been logged.
+    if error != UpgradeError::ServerDraining {
+        events::upgrade_failed(&error);
+    }
 }
 
 /// A handler, or a layer further in, could not take what it asked for.

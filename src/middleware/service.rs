@@ -137,7 +137,7 @@ impl<S, R> WsHandshake<S, R> {
     #[inline]
     fn strip_secret_subprotocols<ReqBody>(&self, request: &mut Request<ReqBody>) {
         if let Some(subprotocols) = self.config.policy.known_subprotocols() {
-            subprotocols.strip_secret_subprotocols(request.headers_mut());
+            subprotocols.strip_secret_subprotocols(request);
         }
     }
 }

@@ -9,13 +9,11 @@ use super::{
     acceptance::{Acceptance, Agreed},
     extraction::extract,
     handoff::{Accept, Handoff, Upgrade},
+    report,
     stream::WsStream,
     upgrade_error::UpgradeError,
 };
-use crate::{
-    handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::RequestHead, extension},
-    observe::events,
-};
+use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::RequestHead, extension};
 
 /// A handshake that the layer has approved and nobody has answered yet.
 ///
@@ -237,7 +235,7 @@ impl WsUpgrade {
     /// As [`accept`](Self::accept), where nobody else hears of a failure.
     #[cfg(feature = "axum")]
     pub(crate) async fn accept_traced(self) -> Result<WsStream, UpgradeError> {
-        self.accept().await.inspect_err(|error| events::upgrade_failed(error))
+        self.accept().await.inspect_err(|error| report::upgrade_failed(*error))
     }
 
     /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
@@ -276,7 +274,7 @@ impl WsUpgrade {
                 match (stream, on_failed_upgrade) {
                     (Ok(stream), _) => callback(stream).await,
                     (Err(error), Some(failed)) => failed.into_inner()(error),
-                    (Err(error), None) => events::upgrade_failed(&error),
+                    (Err(error), None) => report::upgrade_failed(error),
                 }
             }
         };

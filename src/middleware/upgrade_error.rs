@@ -9,7 +9,7 @@ pub enum UpgradeError {
     /// The request was answered with something else than the acceptance, so that the connection went on as HTTP.
     NotAnswered,
     /// The layer's [`Connections`](crate::Connections) were closed after the handshake was approved and before it was answered,
-    /// by [`close`](crate::Connections::close) or by a drain. The layer has answered 503 with `Retry-After`.
+    /// by [`close`](crate::Connections::close) or by a drain. The layer has refused the handshake: 503 with `Retry-After`.
     ServerDraining,
     /// The connection was closed before it was handed over. In most cases the client went away; hyper does not say who closed
     /// it.

@@ -54,6 +54,15 @@ pub(crate) fn handshake_refused(
     }
 }
 
+/// The server began to stop between the approval of a handshake and its acceptance. The path is escaped already.
+pub(crate) fn accepted_handshake_refused(
+    path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
+) {
+    tracing::info!(target: TARGET, %reason, path = path.map(tracing::field::display), origin, version,
+        "handshake refused although a handler accepts it"
+    );
+}
+
 pub(crate) fn layer_missing(path: &str) {
     tracing::error!(target: TARGET, path = %EscapedPath(path),
         "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one around its route"

@@ -92,7 +92,8 @@ impl AllowOrigin {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for the first value that no header can have, and for one with a `*`, which means nothing here.
+    /// A [`ConfigError`] for the first value that no header can have, that is longer than 512 bytes, or that has a `*` in it,
+    /// which means nothing here.
     pub fn exact<I>(values: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,

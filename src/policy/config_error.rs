@@ -24,6 +24,12 @@ impl ConfigError {
         Self { value: value.to_owned(), message: message.into() }
     }
 
+    /// Adds to what it says.
+    pub(super) fn with(mut self, advice: &str) -> Self {
+        self.message.push_str(advice);
+        self
+    }
+
     /// The value that is wrong, as it was given. In the URL of a `WsRequest`, dots stand for the user information and the query.
     #[must_use]
     pub fn value(&self) -> &str {

@@ -150,6 +150,7 @@ impl Policy {
                 Vec::new()
             }
         };
+        let secrets = self.subprotocols.as_ref().and_then(Subprotocols::secrets);
         let mut selection = self.subprotocols.as_ref().map(Subprotocols::select);
         let mut offered = match client.subprotocols() {
             None => OfferedSubprotocols::default(),
@@ -159,20 +160,23 @@ impl Policy {
                 field.set_sensitive(false);
                 let is_listed = |name: &[u8]| self.subprotocols.as_ref().is_some_and(|known| known.contains(name));
                 OfferedSubprotocols::from_field(field, is_listed, |name| {
-                    if let Some(selection) = &mut selection {
+                    if let (Some(selection), None) = (&mut selection, secrets) {
                         selection.consider(name);
                     }
                 })?
             }
         };
         client.extensions()?;
-        let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
-        let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
-        let secrets = self.subprotocols.as_ref().and_then(Subprotocols::secrets);
         let extras = (reported.is_some() || secrets.is_some()).then(|| {
             let reported = reported.map(|kind| ReportedRejection::new(Rejection::new(kind, client.version())));
-            Extras::new(&mut offered, secrets, reported)
+            Extras::new(&mut offered, parts.extensions.get(), secrets, reported)
         });
+        if let (Some(selection), Some(_)) = (&mut selection, secrets) {
+            // Among the names that are no secrets.
+            offered.iter().for_each(|name| selection.consider(name.as_bytes()));
+        }
+        let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
+        let deflate = self.permessage_deflate.and_then(|deflate| deflate.select(&parts.headers));
         Ok((ServerHandshake::new(client, offered, subprotocol, deflate, extras), answers))
     }
 

@@ -104,7 +104,9 @@ impl FromStr for OriginPattern {
             }
             return Ok(Self(Pattern::Scheme(scheme)));
         }
-        let mut host = HostPattern::parse(value, rest)?;
+        let is_page = matches!(scheme.as_str(), "http" | "https");
+        let mut host =
+            HostPattern::parse(value, rest).map_err(|error| if is_page { error } else { or_exact(error, &scheme) })?;
         if let PortPattern::Exactly(port) = host.port
             && Some(port) == default_port(scheme.as_bytes())
         {
@@ -112,6 +114,13 @@ impl FromStr for OriginPattern {
         }
         Ok(Self(Pattern::Tuple { scheme, host }))
     }
+}
+
+/// Apps and devices send what is no serialized origin.
+fn or_exact(error: ConfigError, scheme: &str) -> ConfigError {
+    error.with(&format!(
+        "; `AllowOrigin::exact` compares any value byte for byte, and `{scheme}://*` matches every origin of the scheme"
+    ))
 }
 
 /// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
@@ -174,7 +183,9 @@ mod tests {
             ("ws://*", "means too much"),
             ("file://*", "means too much"),
             ("null://*", "means too much"),
-            ("moz-extension://*:*", "means too much"),
+            ("moz-extension://*:*", "`moz-extension://*` matches every origin of the scheme"),
+            ("app://.", "`AllowOrigin::exact` compares any value byte for byte"),
+            ("qrc://", "`AllowOrigin::exact` compares any value byte for byte"),
             ("moz-extension://*/", "nothing may follow host and port: write `moz-extension://*`"),
             ("chrome-extension://a*", "a `*` stands alone before the first dot"),
             ("https://*.com", "name at least two labels"),

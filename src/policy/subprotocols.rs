@@ -1,10 +1,10 @@
 //! Which subprotocols this server speaks.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
-#[cfg(feature = "tower")]
-use http::HeaderMap;
 use http::HeaderValue;
+#[cfg(feature = "tower")]
+use http::Request;
 
 use super::config_error::ConfigError;
 #[cfg(feature = "tower")]
@@ -41,7 +41,8 @@ impl Subprotocols {
     /// Speaks `names`, the most preferred first.
     ///
     /// RFC 6455 §4.1 has tokens for names. A name that is no token, such as kubectl's `SPDY/3.1+portforward.k8s.io`, may be
-    /// listed too, and clients may offer it then. Any other offer that is no token is refused (400).
+    /// listed too, and clients may offer it then. Any other offer that is no token is refused (400). Where layers are nested, each
+    /// of them has to list the name.
     ///
     /// # Errors
     ///
@@ -107,7 +108,7 @@ impl Subprotocols {
     ///
     /// A [`ConfigError`] for a prefix that is no token (RFC 9110 §5.6.2), and for one that a subprotocol spoken here
     /// begins with.
-    pub fn secret_prefix(mut self, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
+    pub fn secret_prefix(self, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
         let prefix = prefix.as_ref();
         if !is_token(prefix.as_bytes()) {
             let hint = "cannot begin a subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer.`";
@@ -119,8 +120,7 @@ impl Subprotocols {
             let hint = format!("begins `{name}`, which is spoken here: choose a prefix that none of these begins with");
             return Err(ConfigError::new(prefix, hint));
         }
-        self.secrets.push(SecretName::Prefix(prefix.into()));
-        Ok(self)
+        self.with_secret(SecretName::Prefix(prefix.into()))
     }
 
     /// Takes what clients offer after `name` for a secret, as [`secret_prefix`](Self::secret_prefix) does with what follows a
@@ -138,14 +138,23 @@ impl Subprotocols {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a name that is no token (RFC 9110 §5.6.2).
-    pub fn secret_after(mut self, name: impl AsRef<str>) -> Result<Self, ConfigError> {
+    /// A [`ConfigError`] for a name that is no token (RFC 9110 §5.6.2), and for one that a prefix of secrets begins.
+    pub fn secret_after(self, name: impl AsRef<str>) -> Result<Self, ConfigError> {
         let name = name.as_ref();
         if !is_token(name.as_bytes()) {
             let hint = "is no subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer`";
             return Err(ConfigError::new(name, hint));
         }
-        self.secrets.push(SecretName::After(name.into()));
+        self.with_secret(SecretName::After(name.into()))
+    }
+
+    fn with_secret(mut self, secret: SecretName) -> Result<Self, ConfigError> {
+        if self.secrets.conflict_with(&secret) {
+            let hint =
+                "would make a secret of the name before a secret: choose a prefix that this name does not begin with";
+            return Err(ConfigError::new(secret.mark(), hint));
+        }
+        self.secrets.push(secret);
         Ok(self)
     }
 
@@ -157,9 +166,9 @@ impl Subprotocols {
     /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
     #[cfg(feature = "tower")]
     #[inline]
-    pub(crate) fn strip_secret_subprotocols(&self, headers: &mut HeaderMap) {
+    pub(crate) fn strip_secret_subprotocols<B>(&self, request: &mut Request<B>) {
         if let Some(secrets) = self.secrets() {
-            strip_secrets(headers, secrets, |name| self.contains(name));
+            strip_secrets(request, secrets, |name| self.contains(name));
         }
     }
 
@@ -170,7 +179,7 @@ impl Subprotocols {
 
     /// A selection among the names that a client offers.
     pub(super) fn select(&self) -> Selection<'_> {
-        Selection { known: self, first: None, is_secret: false }
+        Selection { known: self, first: None }
     }
 }
 
@@ -178,15 +187,12 @@ impl Subprotocols {
 pub(super) struct Selection<'a> {
     known: &'a Subprotocols,
     first: Option<usize>,
-    /// Whether the next name is a secret, because of the one before it.
-    is_secret: bool,
 }
 
 impl Selection<'_> {
     /// Considers the next name of the client's.
     pub(super) fn consider(&mut self, name: &[u8]) {
-        let is_secret = mem::replace(&mut self.is_secret, self.known.secrets.follow(name));
-        if is_secret || self.known.prefer_client && self.first.is_some() {
+        if self.known.prefer_client && self.first.is_some() {
             return;
         }
         // Only a name before the one selected is preferred to it.
@@ -229,7 +235,11 @@ mod tests {
         for wrong in ["", "bearer ", "bearer/", "a,b"] {
             assert!(chat().secret_after(wrong).is_err(), "{wrong:?}");
         }
-        assert!(chat().secret_after("v1.chat").is_ok());
+        let marked = chat().secret_after("v1.chat").unwrap().secret_prefix("bearer").unwrap();
+        assert!(marked.clone().secret_after("Bearer.x").is_err());
+        assert!(marked.clone().secret_after("bear").is_ok());
+        assert!(chat().secret_after("Bearer.x").unwrap().secret_prefix("bearer").is_err());
+        assert!(chat().secret_after("bearer").unwrap().secret_prefix("bearer.").is_ok());
         let taken = chat().secret_prefix("v1.").unwrap_err();
         assert_eq!(
             taken.to_string(),

@@ -131,6 +131,55 @@ async fn a_secret_in_a_name_of_its_own_reaches_the_handler_and_nobody_else() {
     }
 }
 
+/// What follows a name is decided by what the client sent, and not by what another layer has left of it.
+#[tokio::test]
+async fn nested_layers_agree_on_which_names_are_secrets() {
+    async fn tells(State(report): State<Report>, headers: HeaderMap, ws: WsUpgrade) -> Response {
+        let field = headers.get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
+        let secrets: Vec<_> = ws.secret_subprotocols("bearer").chain(ws.secret_subprotocols("ticket.")).collect();
+        report.say(format!("field {field:?} secrets {secrets:?}"));
+        ws.on_upgrade(async |_| ())
+    }
+    async fn page(State(report): State<Report>, headers: HeaderMap) {
+        report.say(format!("{:?}", headers.get("sec-websocket-protocol")));
+    }
+    let speaks = || Subprotocols::new(["chat", "bearer"]).unwrap();
+    let after = || WsHandshakeLayer::new().subprotocols(speaks().secret_after("bearer").unwrap());
+    let prefix = || WsHandshakeLayer::new().subprotocols(speaks().secret_prefix("ticket.").unwrap());
+    let none = || WsHandshakeLayer::new();
+    let (report, mut events) = events();
+    let app = |outer: WsHandshakeLayer, inner: WsHandshakeLayer| {
+        let app = Router::new().route("/ws", any(tells)).route("/page", any(page));
+        app.layer(inner).layer(outer).with_state(report.clone())
+    };
+    #[rustfmt::skip]
+    let rows = [
+        ("the same twice", after(), after(), "bearer, tok, chat", "chat", r#"field Some("bearer, chat") secrets ["tok"]"#, r#"Some("bearer, chat")"#),
+        ("inside alone", none(), after(), "bearer, tok, chat", "chat", r#"field Some("bearer, chat") secrets ["tok"]"#, r#"Some("bearer, chat")"#),
+        ("outside alone", after(), none(), "bearer, tok, chat", "chat", r#"field Some("bearer, chat") secrets ["tok"]"#, r#"Some("bearer, chat")"#),
+        ("a prefix outside", prefix(), after(), "bearer, ticket.tok, chat", "chat", r#"field Some("bearer, chat") secrets ["ticket.tok", "tok"]"#, r#"Some("bearer, chat")"#),
+        ("a prefix inside", after(), prefix(), "bearer, ticket.tok, chat", "chat", r#"field Some("bearer, chat") secrets ["ticket.tok", "tok"]"#, r#"Some("bearer, chat")"#),
+    ];
+    for (name, outer, inner, offer, selected, told, told_of_page) in rows {
+        // A layer that is told of no subprotocols selects none.
+        let selected = if name == "outside alone" { None } else { Some(selected) };
+        let address = serve(app(outer, inner)).await;
+        for over in Over::ALL {
+            let (_client, head) = over.handshake(address, &offering(offer, "/ws")).await;
+            assert_eq!(
+                (head.status, head.get("sec-websocket-protocol")),
+                (over.accepted(), selected),
+                "{name} {over:?}"
+            );
+            assert_eq!(events.next().await, told, "{name} {over:?}");
+        }
+        let page = offering(offer, "/page").without("upgrade").set("connection", "close");
+        let (_client, head) = Over::Http1.handshake(address, &page).await;
+        assert_eq!(head.status, 200, "{name}");
+        assert_eq!(events.next().await, told_of_page, "{name}");
+    }
+}
+
 #[test]
 fn debug_output_shows_no_secret() {
     let request = http::Request::get("/ws")

@@ -33,8 +33,8 @@ pub(super) struct Args {
     /// are no tokens have to be listed here, such as kubectl's `SPDY/3.1+portforward.k8s.io`. Without one, any token is.
     #[arg(long, value_parser = subprotocol)]
     pub(super) subprotocol: Vec<String>,
-    /// A request header that does not reach the server behind, in any spelling that becomes the same name there; may be
-    /// given several times. Name each header by which that server learns who is logged in: `X-Auth-User`.
+    /// A request header that is dropped, in any spelling that becomes the same name in CGI; may be given several times. Name
+    /// each header by which the server behind learns who is logged in: `X-Auth-User`.
     #[arg(long, value_parser = header_name)]
     pub(super) drop_header: Vec<HeaderName>,
     /// How many sockets may be open. Plain HTTP requests are not counted: limit those in a proxy in front of this one.
@@ -98,8 +98,16 @@ fn subprotocol(text: &str) -> Result<String, String> {
 }
 
 fn header_name(text: &str) -> Result<HeaderName, String> {
-    text.parse().map_err(|_| "write the name of a header, as in `X-Auth-User`".to_owned())
+    let name: HeaderName = text.parse().map_err(|_| "write the name of a header, as in `X-Auth-User`")?;
+    if name.as_str().starts_with("sec-websocket-") || WRITTEN.contains(&name.as_str()) {
+        return Err("the gateway writes this header itself: a client's never reaches the server behind".into());
+    }
+    Ok(name)
 }
+
+/// What the gateway writes into each request.
+const WRITTEN: [&str; 7] =
+    ["connection", "host", "upgrade", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
 fn host(text: &str) -> Result<String, String> {
     AllowHost::list([text]).map(|_| text.to_owned()).map_err(|error| error.to_string())

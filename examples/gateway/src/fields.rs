@@ -81,12 +81,13 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     fields
 }
 
-/// Whether a message has a transfer coding that hyper does not decode. To drop the header would hand on what it coded as if it
-/// were plain (RFC 9112 §6.1).
+/// Whether a message has transfer codings other than one `chunked`, which is all that hyper decodes. Without the header, what is
+/// still coded would pass for plain (RFC 9112 §6.1).
 pub(super) fn has_other_codings(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"chunked"))
+    let codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let mut codings = codings.filter(|coding| !coding.is_empty());
+    codings.next().is_some_and(|coding| !coding.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
 const HOP_BY_HOP: [&str; 10] = [
@@ -109,14 +110,19 @@ pub(super) fn as_cgi_reads(name: &HeaderName) -> String {
 
 /// Whether a field says who the peer is; or, in CGI, who the upstream's own proxy is.
 fn speaks_for_the_peer(name: &str) -> bool {
-    OF_THE_PEER.contains(&name) || name.starts_with("x-forwarded")
+    const PREFIXES: [&str; 6] =
+        ["ssl-client-", "x-client-cert", "x-forwarded", "x-remote-", "x-ssl-", "x-vercel-forwarded"];
+    OF_THE_PEER.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// As proxies and networks that deliver content write it, and frameworks read it.
-const OF_THE_PEER: [&str; 32] = [
+const OF_THE_PEER: [&str; 35] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
     "client-ip",
+    "cloudfront-viewer-address",
+    "do-connecting-ip",
     "fastly-client-ip",
     "fly-client-ip",
     "forwarded",
@@ -128,7 +134,9 @@ const OF_THE_PEER: [&str; 32] = [
     "remote-user",
     "true-client-ip",
     "wl-proxy-client-ip",
+    "x-appengine-user-ip",
     "x-azure-clientip",
+    "x-azure-socketip",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-envoy-external-address",
@@ -141,9 +149,7 @@ const OF_THE_PEER: [&str; 32] = [
     "x-original-url",
     "x-originating-ip",
     "x-real-ip",
-    "x-remote-addr",
     "x-rewrite-url",
     "x-scheme",
-    "x-ssl-client-cert",
     "x-url-scheme",
 ];

@@ -52,6 +52,8 @@ struct Gateway {
     body_timeout: Duration,
     idle_timeout: Duration,
     hosts: Option<AllowHost>,
+    /// All that are agreed on, unless there are none.
+    subprotocols: Vec<String>,
     /// The headers that do not reach the upstream.
     dropped: Vec<String>,
     behind_proxy: bool,
@@ -135,6 +137,7 @@ fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
         body_timeout: args.body_timeout,
         idle_timeout: args.idle_timeout,
         hosts,
+        subprotocols: args.subprotocol.clone(),
         dropped: args.drop_header.iter().map(fields::as_cgi_reads).collect(),
         behind_proxy: args.behind_proxy,
         proto: args.proto.clone(),

@@ -43,8 +43,11 @@ async fn connect(
 ) -> Result<(WsStream, Response<()>), Response> {
     let deadline = Instant::now() + gateway.upstream_timeout;
     let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut asked =
-        WsRequest::new(format!("ws://{}{path}", gateway.upstream)).nonstandard_subprotocols(ws.offered_subprotocols());
+    // What the layer would not agree on is not asked for.
+    let spoken = &gateway.subprotocols;
+    let offered =
+        ws.offered_subprotocols().filter(|name| spoken.is_empty() || spoken.iter().any(|spoken| spoken == name));
+    let mut asked = WsRequest::new(format!("ws://{}{path}", gateway.upstream)).nonstandard_subprotocols(offered);
     for offers in request.headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
         let offers = offers.to_str().unwrap_or_default();
         // The field is a list over all of its lines, of which one may be empty.

@@ -156,7 +156,7 @@ async fn bodies_are_framed_anew() {
 #[tokio::test]
 async fn transfer_codings_that_nobody_decodes_are_refused() {
     let gateway = Gateway::start(&[]).await;
-    for codings in ["gzip, chunked", "identity, chunked"] {
+    for codings in ["gzip, chunked", "identity, chunked", "chunked, chunked"] {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: {codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
             gateway.address
@@ -188,6 +188,8 @@ async fn headers_that_name_the_user_do_not_reach_the_upstream() {
     let forged = "X-Auth-User: root\r\nX_Auth_User: root\r\nX.Token: t\r\nRemote-User: root\r\nRemote_User: root\r\n\
                   X-SSL-Client-Cert: c\r\nCF-Connecting-IPv6: ::1\r\nProxy-Client-IP: a\r\nWL-Proxy-Client-IP: a\r\n\
                   Fly-Client-IP: a\r\nX-Original-For: a\r\nX-Original-Proto: https\r\nX-Url-Scheme: https\r\n\
+                  X-Remote-User: root\r\nX-SSL-Client-Verify: SUCCESS\r\nSSL-Client-Cert: c\r\nX-Client-Cert: c\r\n\
+                  X-Remote-IP: a\r\nDo-Connecting-IP: a\r\nX-Azure-SocketIP: a\r\nCF-Pseudo-IPv4: a\r\n\
                   X-Envoy-External-Address: a\r\nX-Azure-ClientIP: a\r\nX-Mine: kept\r\n";
     let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n{forged}\r\n", gateway.address);
     for request in [get, crate::support::handshake(&gateway.address, forged)] {

@@ -78,6 +78,10 @@ async fn a_subprotocol_that_is_no_token_goes_through_where_it_is_listed() {
         let answer = client.head().await;
         assert_eq!((status(&answer), field(&answer, "sec-websocket-protocol").as_deref()), (101, answered), "{answer}");
     }
+    // What is not listed is not asked of the upstream.
+    let offers = format!("Sec-WebSocket-Protocol: v2.chat, {NAME}, v1.chat\r\n");
+    let (_client, _upstream, head) = gateway.ask(&handshake(&gateway.address, &offers)).await;
+    assert_eq!(field(&head, "sec-websocket-protocol"), Some(format!("{NAME}, v1.chat")), "{head}");
     let other = Gateway::start(&[]).await;
     assert_eq!(status(&other.refused(&handshake(&other.address, &offer)).await), 400);
 }
@@ -320,11 +324,12 @@ async fn mistakes_on_the_command_line_are_told_by_name() {
     let taken = taken.local_addr().unwrap().to_string();
     let upstream = ["--upstream", "ws://127.0.0.1:9001"];
     #[rustfmt::skip]
-    let rows: [(&[&str], &str); 11] = [
+    let rows: [(&[&str], &str); 12] = [
         (&["--upstream", "ws://127.0.0.1:99999"], "write a port from 1 to 65535"),
         (&["--upstream", "WSS://127.0.0.1:9001"], "there is no TLS to the upstream"),
         (&[upstream[0], "WS://127.0.0.1:9001", "--subprotocol", "a,b"], "--subprotocol"),
         (&[upstream[0], "WS://127.0.0.1:9001", "--drop-header", "a b"], "write the name of a header"),
+        (&[upstream[0], upstream[1], "--drop-header", "Sec-WebSocket-Protocol"], "the gateway writes this header itself"),
         (&["--upstream", "ws://127.0.0.1:9001/path"], "write it as `ws://host:port`"),
         (&["--upstream", "127.0.0.1:9001"], "write it as `ws://host:port`"),
         (&["--upstream", "ws://127.0.0.1:9001", "--listen", "127.0.0.1:9001"], "--upstream is what --listen says"),
