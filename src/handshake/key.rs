@@ -150,8 +150,8 @@ mod tests {
             for byte in 0..=u8::MAX {
                 let mut text = *b"dGhlIHNhbXBsZSBub25jZQ==";
                 text[place] = byte;
-                let decoded = decoder.decode(text).is_ok_and(|bytes| bytes.len() == 16);
-                assert_eq!(Key::from_bytes(&text).is_some(), decoded, "{byte} at {place}");
+                let is_key = decoder.decode(text).is_ok_and(|bytes| bytes.len() == 16);
+                assert_eq!(Key::from_bytes(&text).is_some(), is_key, "{byte} at {place}");
             }
         }
     }
