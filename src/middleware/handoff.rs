@@ -386,8 +386,7 @@ impl Drop for Accept {
             _ => None,
         };
         // Once the acceptance has been handed over, nobody else will come for the stream.
-        let is_answered = matches!(gate.state, State::Responding | State::RespondingWith(_) | State::Released);
-        let abandoned = if is_answered && self.acceptance.is_none() { gate.upgrade.take() } else { None };
+        let abandoned = if self.acceptance.is_none() { gate.upgrade.take() } else { None };
         drop(gate);
         // Foreign code is dropped once the lock is gone.
         drop((withdrawn, abandoned));
