@@ -11,6 +11,7 @@ source ci/steps.sh
 step bash ci/audit.sh
 step bash ci/models.sh
 step bash ci/mutants.sh
+step bash ci/clients.sh
 step bash ci/cluster.sh
 step bash ci/fuzz.sh
 step bash ci/autobahn.sh
