@@ -14,7 +14,10 @@ use axum_extra::extract::{CookieJar, cookie::Cookie};
 use http::{HeaderValue, Method, Request, StatusCode, Version};
 use tokio::io::AsyncReadExt;
 use tower::ServiceExt;
-use ws_handshake::{Rejection, Subprotocols, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade, testing::TestServer};
+use ws_handshake::{
+    Rejection, Subprotocols, UpgradeError, WsHandshakeLayer, WsStream, WsStreamRejection, WsUpgrade,
+    testing::TestServer,
+};
 
 use crate::{
     common::{Events, Report, events},
@@ -202,5 +205,24 @@ async fn fields_are_added_and_the_handshake_kept() {
         for name in ["sec-websocket-protocol", "sec-websocket-extensions", "content-length", "transfer-encoding"] {
             assert_eq!(head.headers().get(name), None, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_a_handler_returns_says_whose_fault_it_was() {
+    let rows = [
+        (UpgradeError::ConnectionClosed, 400, "was closed"),
+        (UpgradeError::TimedOut, 408, "not handed over in time"),
+        (UpgradeError::ServerDraining, 503, "about to stop"),
+        (UpgradeError::NotAnswered, 500, "something else than its acceptance"),
+        (UpgradeError::Unsupported, 500, "serve it with upgrades"),
+    ];
+    for (error, status, reason) in rows {
+        let response = error.into_response();
+        assert_eq!(response.status().as_u16(), status, "{error:?}");
+        let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+        let body = str::from_utf8(&body).unwrap();
+        assert!(body.contains(reason), "{error:?}: {body}");
+        assert_eq!(WsStreamRejection::Upgrade(error).to_string(), body);
     }
 }
