@@ -1,7 +1,10 @@
 //! Log events: reasons, parsed origins and escaped paths, never a query or a header as the client sent it.
 
+use std::time::Duration;
+
 use axum::{Router, extract::ws::WebSocketUpgrade, response::Response, routing::any};
-use ws_handshake::{ConnectionPermit, Connections, WsHandshakeLayer, WsStream, WsUpgrade};
+use tower::ServiceExt;
+use ws_handshake::{AllowHost, AllowOrigin, ConnectionPermit, Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 
 use crate::support::{
     Client, Handshake, Over, echo,
@@ -34,6 +37,45 @@ async fn refusals_are_traced_and_nothing_secret_is() {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
     assert!(!text.contains(secret), "{text}");
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_the_operator_can_do_about_it() {
+    trace();
+    let pending = AllowOrigin::async_predicate(|_, _| std::future::pending());
+    let slow = WsHandshakeLayer::new().allow_origin(pending).decision_timeout(Duration::from_millis(1));
+    let app = Router::new()
+        .route("/listed", any(echo).layer(WsHandshakeLayer::new().allow_host(AllowHost::loopback())))
+        .route("/same", any(echo).layer(WsHandshakeLayer::new()))
+        .route("/slow", any(echo).layer(slow));
+    let address = serve(app.clone()).await;
+    for path in ["/listed", "/same", "/slow"] {
+        let handshake = Handshake::valid().to(path).set("origin", "https://evil.com");
+        let (_, head) = Client::handshake(address, &handshake).await;
+        assert!(head.status >= 400, "{path}");
+    }
+    // Without a connection there is nothing to upgrade.
+    let mut request = http::Request::get("/same").body(axum::body::Body::empty()).unwrap();
+    for (name, value) in [
+        ("host", "example.com"),
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ] {
+        request.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 500);
+    let text = logged();
+    for (level, expected) in [
+        ("INFO", "handshake refused; behind a proxy that rewrites `Host`, the name that it writes has to be listed"),
+        ("INFO", "handshake refused; origins of your own that are served under another host or scheme"),
+        ("WARN", "handshake refused reason=the decision took too long"),
+        ("ERROR", "handshake refused reason=this server cannot upgrade connections"),
+    ] {
+        let line = text.lines().find(|line| line.contains(expected)).unwrap_or_else(|| panic!("{expected:?}: {text}"));
+        assert!(line.contains(level), "{line}");
+    }
 }
 
 #[tokio::test]
