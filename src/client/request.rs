@@ -103,12 +103,8 @@ impl WsRequest {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.with(|draft| {
-            names.into_iter().try_for_each(|name| {
-                let hint = "what is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
-                draft.offer_subprotocol(name.as_ref(), |name| is_token(name.as_bytes()), hint)
-            })
-        })
+        let hint = "what is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
+        self.offer_each(names, |name| is_token(name.as_bytes()), hint)
     }
 
     /// As [`subprotocols`](Self::subprotocols), with names that need not be tokens. The default is none.
@@ -119,13 +115,8 @@ impl WsRequest {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.with(|draft| {
-            names.into_iter().try_for_each(|name| {
-                let hint = "what no list can have: write visible ASCII without commas, and each name by itself";
-                let is_listable = |name: &str| HeaderValue::from_str(name).is_ok_and(|name| is_element(&name));
-                draft.offer_subprotocol(name.as_ref(), is_listable, hint)
-            })
-        })
+        let hint = "what no list can have: write visible ASCII without commas, and each name by itself";
+        self.offer_each(names, |name| HeaderValue::from_str(name).is_ok_and(|name| is_element(&name)), hint)
     }
 
     /// Offers permessage-deflate on these terms (RFC 7692 §7.1). The default is not to.
@@ -202,6 +193,16 @@ impl WsRequest {
         // What no clock can tell is as good as a day, and nobody waits for that.
         let now = Instant::now();
         now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(24 * 3600))
+    }
+
+    /// Offers each subprotocol that `is_right`; `hint` says what is wrong with another.
+    fn offer_each<I>(self, names: I, is_right: impl Fn(&str) -> bool, hint: &str) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.with(|draft| {
+            names.into_iter().try_for_each(|name| draft.offer_subprotocol(name.as_ref(), &is_right, hint))
+        })
     }
 
     fn with(mut self, change: impl FnOnce(&mut RequestDraft) -> Result<(), ConfigError>) -> Self {
