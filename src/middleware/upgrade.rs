@@ -218,8 +218,8 @@ impl WsUpgrade {
     ///
     /// # Errors
     ///
-    /// [`UpgradeError`] if the request got another answer, the client went away, the connection was not handed over in
-    /// time, or the server hands none over.
+    /// [`UpgradeError`] if the request got another answer, the client went away, the server is about to stop, the connection
+    /// was not handed over in time, or the server hands none over.
     ///
     /// # Cancel safety
     ///
