@@ -15,14 +15,14 @@ tool cargo-mutants 27.1.0
 shards=32
 case ${1:-today} in
     all) shard=() ;;
-    today) shard=(--shard "$(($(date +%s) / 86400 % shards))/$shards") ;;
-    *) shard=(--shard "$1") ;;
+    today) shard=(--sharding round-robin --shard "$(($(date +%s) / 86400 % shards))/$shards") ;;
+    *) shard=(--sharding round-robin --shard "$1") ;;
 esac
 
 # A mutant is one small change, which is what incremental builds are for. Few cases are made up, because a table should find it.
 export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=none CARGO_PROFILE_TEST_DEBUG=none PROPTEST_CASES=32
 
 status=0
-cargo mutants -p ws-handshake "${shard[@]}" --sharding round-robin --jobs 2 --output target --colors never || status=$?
+cargo mutants -p ws-handshake "${shard[@]}" --jobs 2 --output target --colors never || status=$?
 # 3 says that a test ran out of time and that no mutant survived: a loop without an end counts as noticed.
 ((status == 0 || status == 3))
