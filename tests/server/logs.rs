@@ -128,6 +128,28 @@ async fn what_is_dropped_or_fails_is_traced() {
     }
 }
 
+#[tokio::test]
+async fn what_a_handler_extracts_and_is_not_there_is_traced() {
+    trace();
+    let connections = WsHandshakeLayer::new().connections(Connections::new());
+    let app = Router::new()
+        .route("/twice", any(async |_: WsUpgrade, _: WsStream| ()))
+        .route("/permit-twice", any(async |_: ConnectionPermit, _: ConnectionPermit| ()).layer(connections))
+        .route("/no-connections", any(async |_: ConnectionPermit| ()))
+        .layer(WsHandshakeLayer::new());
+    let address = serve(app).await;
+    for (path, expected) in [
+        ("/twice", "a handshake that was extracted before: extract it once path=/twice"),
+        ("/permit-twice", "whose stream holds it: extract one, in the handler path=/permit-twice"),
+        ("/no-connections", "has no `connections`: add them path=/no-connections"),
+    ] {
+        let (_, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
+        assert_eq!(head.status, 500, "{path}");
+        let text = logged();
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
 /// Over HTTP/2 these would have opened the socket.
 #[cfg(feature = "http2")]
 #[tokio::test]
