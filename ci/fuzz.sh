@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Each target of fuzz/ for half a minute on nightly, three at a time. What that finds on its way goes into a temporary
-# directory; an input that fails is left in fuzz/artifacts. `cargo test -p ws-handshake-fuzz` replays the corpora.
+# Each target of fuzz/ on nightly, three at a time. What that finds on its way goes into a temporary directory; an input that
+# fails is left in fuzz/artifacts. `cargo test -p ws-handshake-fuzz` replays the corpora.
+#
+#   ci/fuzz.sh        half a minute each
+#   ci/fuzz.sh 1200   that many seconds each
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+seconds=${1:-30}
 
 # shellcheck source=ci/packages.sh
 source ci/packages.sh
@@ -29,7 +34,7 @@ fuzz() {
     [[ -e $dictionary ]] || dictionary=fuzz/http.dict
     mkdir "$work/$1"
     exec cargo +nightly fuzz run "${options[@]}" "$1" "$work/$1" "fuzz/corpus/$1" -- \
-        -max_total_time=30 -timeout=10 -dict="$dictionary" >"$work/$1.log" 2>&1
+        -max_total_time="$seconds" -timeout=10 -dict="$dictionary" >"$work/$1.log" 2>&1
 }
 
 # conclude TARGET PID: waits for it, and says with how many executions and what coverage it was done.

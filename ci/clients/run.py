@@ -1,115 +1,73 @@
-"""Runs clients that nobody here wrote against a server, and prints what each did as a table in Markdown.
+"""Runs clients that nobody here wrote against the examples `echo` and `tls`, and prints what each did.
 
-Arguments: the server's HOST:PORT, whose WebSocket is at /ws, the directory with the programs that ci/clients.sh has built, and the
-Python that has the packages.
+`ci/clients.sh` builds the clients, starts the servers and runs this.
 """
 
-import socket
-import subprocess
+import argparse
 import sys
-import threading
+from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-FOREIGN = "https://evil.example"
-# `opened` and so on are what each program prints.
-WHOLE = ["opened", "echoed", "closed 1000"]
+import clients
+import report
+from recorder import Recorder
 
 
-def clients(built, python):
-    """The name of each client, its language, what prints its version, and its command."""
+@dataclass
+class Outcome:
+    client: clients.Client
+    # What it sent over HTTP/1.1.
+    handshake: bytes
+    # What it printed over HTTP/1.1 and over HTTP/2, and as one of a foreign page.
+    http1: list
+    http2: list | None
+    refused: list
 
-    def debian(package):
-        return ["dpkg-query", "-W", "-f", "${source:Upstream-Version}", package]
-
-    def pip(package):
-        return [python, "-c", f"import importlib.metadata as m; print(m.version('{package}'))"]
-
-    def npm(package):
-        return ["node", "-p", f"require('{built}/node_modules/{package}/package.json').version"]
-
-    java = f"{built}:/usr/share/java/okhttp.jar:/usr/share/java/okio.jar"
-    return [
-        ("aiohttp", "Python", pip("aiohttp"), [python, HERE / "python/aiohttp_client.py"]),
-        ("tornado", "Python", pip("tornado"), [python, HERE / "python/tornado_client.py"]),
-        ("websocket-client", "Python", pip("websocket-client"), [python, HERE / "python/websocket_client.py"]),
-        ("websockets", "Python", pip("websockets"), [python, HERE / "python/websockets_client.py"]),
-        ("libsoup", "C, from Python", debian("gir1.2-soup-3.0"), ["/usr/bin/python3", HERE / "python/soup_client.py"]),
-        ("ws", "JavaScript", npm("ws"), ["node", built / "ws.mjs"]),
-        ("undici", "JavaScript", npm("undici"), ["node", built / "undici.mjs"]),
-        ("websocket", "JavaScript", npm("websocket"), ["node", built / "websocket.mjs"]),
-        ("faye-websocket", "JavaScript", npm("faye-websocket"), ["node", built / "faye.mjs"]),
-        ("Mojolicious", "Perl", debian("libmojolicious-perl"), ["perl", HERE / "perl/mojolicious.pl"]),
-        ("faye-websocket", "Ruby", debian("ruby-faye-websocket"), ["ruby", HERE / "ruby/faye.rb"]),
-        ("java.net.http", "Java", ["java", "-version"], ["java", "-cp", built, "JdkClient"]),
-        ("OkHttp", "Java", debian("libokhttp-java"), ["java", "-cp", java, "OkHttpClient"]),
-        ("gorilla/websocket", "Go", debian("golang-github-gorilla-websocket-dev"), [built / "gorilla"]),
-        ("coder/websocket", "Go", debian("golang-nhooyr-websocket-dev"), [built / "coder"]),
-        ("QtWebSockets", "C++", debian("libqt5websockets5"), [built / "qt"]),
-    ]
+    def is_right(self):
+        return self.http1 == report.WHOLE and self.http2 in (None, report.WHOLE) and self.refused[0].startswith("refused")
 
 
-class Recorder:
-    """Passes connections on to a server, and keeps the head of the last request."""
-
-    def __init__(self, server):
-        host, port = server.rsplit(":", 1)
-        self.server = (host, int(port))
-        self.head = b""
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            self.head = b""
-            server = socket.create_connection(self.server)
-            threading.Thread(target=self.copy, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self.copy, args=(server, client, False), daemon=True).start()
-
-    def copy(self, reader, writer, records):
-        try:
-            while chunk := reader.recv(1 << 16):
-                if records and b"\r\n\r\n" not in self.head:
-                    self.head += chunk
-                writer.sendall(chunk)
-            writer.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-
-def said(command, *arguments):
-    """The lines that a program prints."""
-    result = subprocess.run([*map(str, command), *arguments], capture_output=True, text=True, timeout=60)
-    return (result.stdout.strip() or result.stderr.strip()).splitlines() or [""]
-
-
-def main(server, built, python):
-    recorder = Recorder(server)
+def try_out(client, args):
+    recorder = Recorder(args.echo)
     url = f"ws://{recorder.address}/ws"
-    failed = []
-    requests = []
-    print("| Client | Language | Version | Opened, echoed 1 MiB, closed | A foreign origin: what it reports |")
-    print("|---|---|---|---|---|")
-    for name, language, version, command in clients(Path(built), python):
-        whole = said(command, url, "")
-        head = recorder.head.split(b"\r\n\r\n")[0].decode("latin-1").replace(recorder.address, "127.0.0.1:3000")
-        refused = said(command, url, FOREIGN)
-        if whole != WHOLE or not refused[0].startswith("refused"):
-            failed.append(f"{name} ({language}): {whole} {refused}")
-        passed = "yes" if whole == WHOLE else ", ".join(whole)
-        report = refused[0].removeprefix("refused").strip().replace(recorder.address, "127.0.0.1:3000")
-        report = f"`{report[:120]}`" if report else "nothing"
-        print(f"| {name} | {language} | {said(version)[0]} | {passed} | {report.replace('|', chr(92) + '|')} |")
-        requests.append(f"### {name}, {language}\n\n```http\n{head}\n```\n")
-    print("\nTcllib's `websocket` 1.4.2 does not connect: it looks for the spelling `Sec-WebSocket-Accept`, and hyper writes header names in")
-    print("lower case. `title_case_headers` helps: see [Troubleshooting](../guide/troubleshooting.md).")
-    print("\n## What each sent\n")
-    print("\n".join(requests))
-    if failed:
-        print("failed:", *failed, sep="\n", file=sys.stderr)
+    http1 = client.runner.run(recorder, url, foreign=False)
+    handshake = recorder.handshake
+    refused = client.runner.run(recorder, url, foreign=True)
+    http2 = over_http2(client, recorder, args) if client.http2 else None
+    return Outcome(client, handshake, http1, http2, refused)
+
+
+def over_http2(client, recorder, args):
+    """What it prints, if the example `tls` says that it came over HTTP/2."""
+
+    def count():
+        return args.tls_stdout.read_text().count("a socket by CONNECT over HTTP/2.0\n")
+
+    before = count()
+    lines = client.runner.run(recorder, f"wss://{args.tls}/ws", foreign=False)
+    return lines if count() > before else ["not over HTTP/2", *lines]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("echo", help="HOST:PORT of the example echo")
+    parser.add_argument("tls", help="HOST:PORT of the example tls, which lets pages of http://127.0.0.1 in")
+    parser.add_argument("tls_stdout", type=Path, help="what that prints")
+    parser.add_argument("built", type=Path, help="the directory of the programs")
+    parser.add_argument("python", help="the Python that has the packages")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    chosen = clients.quick(args.built, args.python)
+    if not args.quick:
+        chosen += clients.slow(args.built)
+    outcomes = [try_out(client, args) for client in chosen]
+    print(report.table(outcomes))
+    if args.write:
+        report.write(outcomes)
+    if wrong := [outcome for outcome in outcomes if not outcome.is_right()]:
+        print("failed:", *wrong, sep="\n", file=sys.stderr)
         sys.exit(1)
 
 
-main(*sys.argv[1:])
+main()

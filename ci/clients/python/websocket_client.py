@@ -10,7 +10,7 @@ MESSAGE = bytes(i % 251 for i in range(1 << 20))
 
 def main(url, origin):
     try:
-        socket = websocket.create_connection(url, origin=origin or None, suppress_origin=not origin, timeout=20)
+        socket = websocket.create_connection(url, origin=origin or None, timeout=20)
     except websocket.WebSocketException as error:
         print("refused", error)
         return
