@@ -30,17 +30,21 @@ npm ci --prefix "$built" --no-fund --no-audit --loglevel=error
 
 if [[ ${1:-} != --quick ]]; then
     packages firefox-esr=firefox-esr WebKitWebDriver=webkit2gtk-driver xvfb-run=xvfb xauth=xauth go=golang-go \
-        javac=default-jdk-headless mojo=libmojolicious-perl ruby=ruby qmake=qtbase5-dev pkg-config=pkg-config g++=g++
-    # These have no program by which one could tell that they are there.
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends gir1.2-soup-3.0 \
-        golang-github-gorilla-websocket-dev golang-nhooyr-websocket-dev libokhttp-java libqt5websockets5-dev python3-gi \
-        ruby-faye-websocket >/dev/null
+        javac=default-jdk-headless mojo=libmojolicious-perl ruby=ruby qmake=qtbase5-dev \
+        pkg-config=pkg-config g++=g++
+    libraries gir1.2-soup-3.0 golang-github-gorilla-websocket-dev golang-nhooyr-websocket-dev libboost1.74-dev libokhttp-java \
+        libqt5websockets5-dev libwebsocketpp-dev libwebsockets-dev python3-gi ruby-faye-websocket
     javac -cp /usr/share/java/okhttp.jar:/usr/share/java/okio.jar -d "$built" ci/clients/java/*.java
     for client in gorilla coder; do
         GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= go build -o "$built/$client" "ci/clients/go/$client.go"
     done
+    gcc -O0 -o "$built/libwebsockets" ci/clients/c/libwebsockets.c -lwebsockets
+    for client in beast websocketpp; do
+        g++ -O0 -std=c++17 -o "$built/$client" "ci/clients/cpp/$client.cpp"
+    done
     # shellcheck disable=SC2046 # several arguments
     g++ -O0 -fPIC -std=c++17 -o "$built/qt" ci/clients/cpp/qt.cpp $(pkg-config --cflags --libs Qt5WebSockets Qt5Core)
+    CARGO_TARGET_DIR=$built/rust cargo build --quiet --locked --manifest-path ci/clients/rust/Cargo.toml
 fi
 
 # shellcheck source=ci/suites.sh

@@ -7,7 +7,20 @@ packages() {
     for wanted in "$@"; do
         command -v "${wanted%%=*}" >/dev/null || missing+=("${wanted#*=}")
     done
-    ((${#missing[@]} == 0)) || (
+    install_packages "${missing[@]}"
+}
+
+# libraries PACKAGE...: installs what is not there, of packages that have no program.
+libraries() {
+    local wanted missing=()
+    for wanted in "$@"; do
+        dpkg-query --show --showformat '${db:Status-Status}' "$wanted" 2>/dev/null | grep -qx installed || missing+=("$wanted")
+    done
+    install_packages "${missing[@]}"
+}
+
+install_packages() {
+    (($# == 0)) || (
         # Debian starts what it installs, unless this file says no.
         policy=/usr/sbin/policy-rc.d
         if [[ ! -e $policy ]]; then
@@ -16,7 +29,7 @@ packages() {
             chmod +x "$policy"
         fi
         apt-get -qq update
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
     )
 }
 

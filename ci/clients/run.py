@@ -10,6 +10,7 @@ from pathlib import Path
 
 import clients
 import report
+from browsers import Browser
 from recorder import Recorder
 
 
@@ -33,19 +34,24 @@ def try_out(client, args):
     http1 = client.runner.run(recorder, url, foreign=False)
     handshake = recorder.handshake
     refused = client.runner.run(recorder, url, foreign=True)
-    http2 = over_http2(client, recorder, args) if client.http2 else None
+    http2 = over_http2(client.http2, recorder, args) if client.http2 else None
     return Outcome(client, handshake, http1, http2, refused)
 
 
-def over_http2(client, recorder, args):
-    """What it prints, if the example `tls` says that it came over HTTP/2."""
+def over_http2(runner, recorder, args):
+    """What it prints over HTTP/2: a browser of the example `tls`, and a program, which trusts no certificate, of `echo`."""
 
     def count():
         return args.tls_stdout.read_text().count("a socket by CONNECT over HTTP/2.0\n")
 
-    before = count()
-    lines = client.runner.run(recorder, f"wss://{args.tls}/ws", foreign=False)
-    return lines if count() > before else ["not over HTTP/2", *lines]
+    if isinstance(runner, Browser):
+        before = count()
+        lines = runner.run(recorder, f"wss://{args.tls}/ws", foreign=False)
+        is_http2 = count() > before
+    else:
+        lines = runner.run(recorder, f"ws://{recorder.address}/ws", foreign=False)
+        is_http2 = recorder.handshake.startswith(b"PRI ")
+    return lines if is_http2 else ["not over HTTP/2", *lines]
 
 
 def main():
