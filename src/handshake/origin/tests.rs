@@ -36,6 +36,7 @@ fn origins_print_as_a_browser_sends_them() {
         ("wss://a.com:80", "https://a.com:80", Some(80)),
         ("wsx://a.com", "wsx://a.com", None),
         ("xss://a.com", "xss://a.com", None),
+        ("qt://a.com", "qt://a.com", None),
     ];
     for (text, printed, port) in rows {
         let origin = parse(text).unwrap_or_else(|| panic!("{text} is refused"));
