@@ -38,8 +38,7 @@ impl OfferedSubprotocols {
             count += 1;
             visit(name);
         }
-        // An empty list offers nothing.
-        Ok(Self((count > 0).then_some(field)))
+        Ok(Self(Some(field)))
     }
 
     /// Takes secret names out. If there are any, all that was offered comes back, in a value that no `Debug` shows.
