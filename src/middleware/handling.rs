@@ -147,7 +147,7 @@ where
     where
         R: RejectionResponse<B>,
     {
-        let rest = RestOfHandler { future: rest };
+        let rest = RestOfHandler::new(rest, &self.handoff);
         if config.is_closed() {
             let refusal = self.refuse_drained(config);
             spawn(within(None, rest));
@@ -207,6 +207,16 @@ impl Drop for FailOnDrop<'_> {
 /// The rest of a handler that has accepted. Nobody is there to take its result.
 struct RestOfHandler<F> {
     future: Pin<Box<F>>,
+    /// The handshake, until the rest begins.
+    handoff: Option<Arc<Handoff>>,
+    /// Whether the handshake was refused although the handler accepts it.
+    refused: bool,
+}
+
+impl<F> RestOfHandler<F> {
+    fn new(future: Pin<Box<F>>, handoff: &Arc<Handoff>) -> Self {
+        Self { future, handoff: Some(Arc::clone(handoff)), refused: false }
+    }
 }
 
 impl<F, B, E> Future for RestOfHandler<F>
@@ -216,8 +226,16 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(handoff) = self.handoff.take() {
+            self.refused = handoff.has_failed();
+        }
         let result = ready!(self.future.as_mut().poll(cx));
-        events::handler_returned(result.ok().map(|response| response.status().as_u16()));
+        let status = result.ok().map(|response| response.status().as_u16());
+        if self.refused {
+            events::refused_handler_returned(status)
+        } else {
+            events::handler_returned(status)
+        }
         Poll::Ready(())
     }
 }

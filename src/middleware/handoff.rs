@@ -122,6 +122,11 @@ impl Handoff {
         self.lock().verdict()
     }
 
+    /// Whether the request has had another answer, or none.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.lock().state, State::Failed(_))
+    }
+
     /// The path of the request, where somebody looks.
     pub(super) fn path(&self) -> Option<&str> {
         self.span.path()

@@ -135,6 +135,11 @@ pub(crate) fn handler_returned(status: Option<u16>) {
     }
 }
 
+/// A handler that accepted a handshake that was refused all the same has returned, with a status unless it failed.
+pub(crate) fn refused_handler_returned(status: Option<u16>) {
+    tracing::debug!(target: TARGET, status, "handler returned after its handshake was refused; its answer is dropped");
+}
+
 pub(crate) fn no_runtime() {
     tracing::error!(target: TARGET, "no tokio runtime to run an accepted handshake in: serve from within one");
 }

@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
-use axum::{Router, extract::ws::WebSocketUpgrade, response::Response, routing::any};
+use axum::{
+    Router,
+    extract::{State, ws::WebSocketUpgrade},
+    response::Response,
+    routing::any,
+};
+use tokio::time::timeout;
 use tower::ServiceExt;
-use ws_handshake::{AllowHost, AllowOrigin, ConnectionPermit, Connections, WsHandshakeLayer, WsStream, WsUpgrade};
+use ws_handshake::{
+    AllowHost, AllowOrigin, ConnectionPermit, Connections, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade,
+};
 
 use crate::support::{
     Client, Handshake, Over, echo,
@@ -125,6 +133,34 @@ async fn what_is_dropped_or_fails_is_traced() {
         "no `WsHandshakeLayer` has seen",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+/// A server that stops is no fault, whatever a handler answers that was refused for it.
+#[tokio::test]
+async fn what_a_handler_answers_whose_handshake_was_refused_is_no_warning() {
+    async fn straight(State(closing): State<Connections>, ws: WsUpgrade) -> Result<(), UpgradeError> {
+        closing.close();
+        ws.accept().await.map(drop)
+    }
+    for nested in [false, true] {
+        trace();
+        let connections = Connections::new();
+        let inner = WsHandshakeLayer::new();
+        let outer = WsHandshakeLayer::new().connections(connections.clone());
+        let app = Router::new().route("/ws", any(straight)).with_state(connections);
+        let app = if nested { app.layer(inner) } else { app };
+        let (_, head) = Client::handshake(serve(app.layer(outer)).await, &Handshake::valid()).await;
+        assert_eq!(head.status, 503);
+        let mut text = String::new();
+        let returned = async {
+            while !text.contains("handler returned after its handshake was refused") {
+                tokio::task::yield_now().await;
+                text += &logged();
+            }
+        };
+        timeout(Duration::from_secs(5), returned).await.expect("it is traced");
+        assert!(!text.contains("WARN") && !text.contains("ERROR"), "{text}");
     }
 }
 
