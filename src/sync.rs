@@ -1,6 +1,6 @@
 //! Locks, atomics and `Notify`: those of the standard library and of tokio, or loom's where a model is checked.
 //!
-//! `RUSTFLAGS="--cfg ws_loom" cargo test --lib models` checks the models. The name is our own, because `cfg(loom)` changes tokio
+//! `ci/models.sh` checks the models. The name is our own, because `cfg(loom)` changes tokio
 //! too. `Arc` stays the standard library's.
 
 #[cfg(not(all(test, ws_loom)))]

@@ -19,8 +19,10 @@ layer refuses (403). A client that has WebSockets over HTTP/2 does the same over
 {table}
 
 - `yes`: opened, echoed and closed.
-- `–`: the client has no WebSockets over HTTP/2.
-- `1006`: a browser tells scripts no more of a handshake that failed. Its console says that the status was 403.
+- `–`: not tried. The client has no WebSockets over HTTP/2, or its own do not work (undici, below).
+- `1006`: a browser gives scripts no other reason for a handshake that failed. Its console says that the status was 403.
+- `nothing`: the client's error has no message. A message of more than 120 characters ends in `…`.
+- The versions are those of Debian 12, of npm and PyPI, and of crates.io.
 
 Not in the table:
 
@@ -62,7 +64,8 @@ def passed(lines):
 
 
 def refusal(lines):
-    said = lines[0].removeprefix("refused").strip()[:120].replace("|", "\\|")
+    said = lines[0].removeprefix("refused").strip().replace("|", "\\|")
+    said = said if len(said) <= 120 else f"{said[:120]}…"
     return f"`{said}`" if said else "nothing"
 
 

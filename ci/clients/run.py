@@ -67,6 +67,8 @@ def main():
     chosen = clients.quick(args.built, args.python)
     if not args.quick:
         chosen += clients.slow(args.built)
+    # The browsers first.
+    chosen.sort(key=lambda client: (client.language != "browser", client.language.lower(), client.name.lower()))
     outcomes = [try_out(client, args) for client in chosen]
     print(report.table(outcomes))
     if args.write:
@@ -74,6 +76,7 @@ def main():
     if wrong := [outcome for outcome in outcomes if not outcome.is_right()]:
         print("failed:", *wrong, sep="\n", file=sys.stderr)
         sys.exit(1)
+    print(f"{len(outcomes)} clients connect, and are refused")
 
 
 main()

@@ -130,7 +130,7 @@ impl fmt::Debug for Drain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections that closed before the deadline.
+    /// Connections that closed before the deadline, handshakes included that were approved and had no answer yet.
     pub closed: usize,
     /// Connections that were ended at the deadline. Each is gone when its handler drops the stream; a handler that reads or
     /// writes notices at once. A connection whose handler holds the [`ConnectionPermit`](crate::ConnectionPermit) itself is

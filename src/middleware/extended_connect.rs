@@ -11,6 +11,6 @@ pub(super) fn protocol<'a>(method: &Method, extensions: &'a Extensions) -> Optio
 }
 
 #[cfg(not(feature = "http2"))]
-pub(super) fn protocol<'a>(_: &Method, _: &'a Extensions) -> Option<&'a str> {
+pub(super) fn protocol(_: &Method, _: &Extensions) -> Option<&'static str> {
     None
 }

@@ -91,8 +91,8 @@ impl Subprotocols {
     /// base64url does.
     ///
     /// Such an offer, in any case of its letters, is never selected, not by `WsUpgrade::select_subprotocol` either, and
-    /// never echoed. It is taken out of the request's field before the service behind the layer runs, also where a proxy
-    /// has made the request no handshake, and neither logged nor shown by a `Debug` of this crate. The handler gets it by
+    /// never echoed. It is taken out of the request's field before the service behind the layer runs, also where the
+    /// request is no handshake (a proxy may have dropped its `Upgrade`), and neither logged nor shown by a `Debug` of this crate. The handler gets it by
     /// `WsUpgrade::secret_subprotocol`, and users of floor 1 by
     /// [`ServerHandshake::secret_subprotocol`](crate::handshake::ServerHandshake::secret_subprotocol). Layers outside of
     /// this one see the field as it was sent.

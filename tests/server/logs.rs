@@ -160,6 +160,9 @@ async fn what_a_handler_answers_whose_handshake_was_refused_is_no_warning() {
             }
         };
         timeout(Duration::from_secs(5), returned).await.expect("it is traced");
+        let refused = "INFO ws_handshake: handshake refused although a handler accepts it \
+                       reason=this server is about to stop path=/ws origin=\"https://example.com\" version=\"1.1\"";
+        assert!(text.contains(refused), "{text}");
         assert!(!text.contains("WARN") && !text.contains("ERROR"), "{text}");
     }
 }
