@@ -53,7 +53,11 @@ impl<F> Handling<F> {
             Err(rejection) => return Err(refuse(&config.respond, rejection, RequestHead::from(&request))),
         };
         report::handshake_approved(&handoff.server, request.uri());
-        Ok(Self { future: Some(Box::pin(ready.call(request))), handoff, nested })
+        // A service that does its work in `call` may panic there.
+        let shut = FailOnDrop(&handoff);
+        let future = Box::pin(ready.call(request));
+        mem::forget(shut);
+        Ok(Self { future: Some(future), handoff, nested })
     }
 }
 

@@ -118,8 +118,9 @@ impl WsStream {
 
     /// Writes one buffer at a time, for a library that never has more: one buffer is dearer to write as a list of one.
     #[cfg(feature = "yawc")]
-    pub(crate) fn without_vectored_writes(self) -> Self {
-        Self { is_write_vectored: false, ..self }
+    pub(crate) fn without_vectored_writes(mut self) -> Self {
+        self.is_write_vectored = false;
+        self
     }
 
     /// Resolves when the connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain).

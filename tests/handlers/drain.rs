@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{Router, extract::State, routing::any};
+use axum::{
+    Router,
+    extract::{State, ws::WebSocketUpgrade},
+    response::Response,
+    routing::any,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
@@ -43,6 +48,53 @@ async fn a_handshake_that_is_undecided_when_a_drain_begins_is_refused() {
         let refusal = undecided.await.unwrap().unwrap_err();
         assert_eq!((refusal.status().as_u16(), refusal.headers().contains_key("retry-after")), (503, true), "{over:?}");
     }
+}
+
+/// The layer that waits for a predicate does not hand the handshake on: another extractor would accept it.
+#[tokio::test(start_paused = true)]
+async fn another_extractor_gets_no_handshake_that_was_undecided_when_the_connections_were_closed() {
+    async fn foreign(ws: WebSocketUpgrade) -> Response {
+        ws.on_upgrade(async |_| ())
+    }
+    let slow = AllowOrigin::async_predicate(|_, _| async move {
+        sleep(Duration::from_secs(3)).await;
+        true
+    });
+    for (over, layers) in Over::ALL.iter().flat_map(|over| (1..=3).map(move |layers| (over, layers))) {
+        let (connections, others) = (Connections::new(), Connections::new());
+        let (closed, other) =
+            (layer(&connections).allow_origin(AllowOrigin::any()), layer(&others).allow_origin(AllowOrigin::any()));
+        let undecided = WsHandshakeLayer::new().allow_origin(slow.clone());
+        let app = Router::new().route("/ws", any(foreign));
+        let app = match layers {
+            1 => app.layer(undecided.connections(connections.clone())),
+            2 => app.layer(undecided).layer(closed),
+            _ => app.layer(undecided).layer(other).layer(closed),
+        };
+        let server = TestServer::new(app);
+        let asking = tokio::spawn(over.ask(&server, "/ws").origin("https://evil.com").connect());
+        len(&connections, 1).await;
+        connections.close();
+        assert_eq!(asking.await.unwrap().unwrap_err().status(), 503, "{over:?}, {layers} layers");
+        len(&connections, 0).await;
+        len(&others, 0).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_ended_without_being_asked_to_close_closes_too() {
+    async fn waits(State(report): State<Report>, stream: WsStream) {
+        stream.closing().await;
+        report.say("closing");
+    }
+    let (report, mut events) = events();
+    let connections = Connections::new();
+    let app = Router::new().route("/ws", any(waits)).with_state(report);
+    let _connected = TestServer::new(app.layer(layer(&connections))).ws("/ws").connect().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let drained = connections.drain().over(Duration::ZERO).deadline(Duration::ZERO).await;
+    assert_eq!((drained.closed, drained.aborted), (0, 1));
+    assert_eq!(events.next().await, "closing");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,19 +1,26 @@
 //! Other layers outside and inside, and routers that are nested and merged.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::{Ready, poll_fn},
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
     extract::Request,
     middleware::{Next, from_fn},
+    response::Response,
     routing::any,
 };
+use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue};
 use tokio::{
     io::AsyncReadExt,
     time::{Instant, sleep},
 };
-use tower::ServiceBuilder;
+use tower::{Layer, Service, ServiceBuilder};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
@@ -31,6 +38,27 @@ use crate::{
     http_version::{Over, forms},
     support::echoes,
 };
+
+#[tokio::test]
+async fn a_service_that_is_not_ready_is_waited_for() {
+    #[derive(Clone)]
+    struct Never;
+    impl Service<Request> for Never {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = Ready<Result<Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, _: Request) -> Self::Future {
+            panic!("it is not ready")
+        }
+    }
+    let mut service = WsHandshakeLayer::new().layer(Never);
+    assert!(poll_fn(|cx| service.poll_ready(cx)).now_or_never().is_none());
+}
 
 #[tokio::test(start_paused = true)]
 async fn outer_layers_pass_the_acceptance_untouched() {

@@ -43,6 +43,17 @@ async fn a_permit_is_taken_before_an_asynchronous_predicate_and_not_by_who_is_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_refused_by_one_limit_takes_no_place_of_another() {
+    let connections = Connections::new().limit(1).limit_per(5, |_| None);
+    let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer(&connections)));
+    let _connected = server.ws("/ws").connect().await.unwrap();
+    for over in Over::ALL {
+        assert_eq!(refusal(over.ask(&server, "/ws")).await.status(), 503);
+        assert_eq!((connections.len(), connections.len_of(None)), (1, 1), "{over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_key_has_its_own_limit_and_those_without_one_share_one() {
     let connections = Connections::new().limit_per(2, |parts| {
         let user = parts.headers.get("x-user")?.to_str().ok()?;

@@ -180,13 +180,25 @@ async fn a_slow_predicate_ends_at_the_timeout_and_keeps_nobody_waiting() {
 #[tokio::test]
 async fn a_rejection_response_decides_all_but_what_is_owed() {
     let layer = WsHandshakeLayer::new().rejection_response(|rejection: &Rejection| {
-        let status = if rejection.kind() == K::OriginInvalid { StatusCode::OK } else { StatusCode::IM_A_TEAPOT };
+        let status = match rejection.kind() {
+            K::OriginInvalid => StatusCode::OK,
+            K::OriginRepeated => StatusCode::from_u16(399).unwrap(),
+            K::SiteNotAllowed => StatusCode::BAD_REQUEST,
+            _ => StatusCode::IM_A_TEAPOT,
+        };
         (status, [("connection", "keep-alive"), ("x-mine", "yes")], "mine").into_response()
     });
     let address = serve(Router::new().route("/ws", any(echo)).layer(layer)).await;
     let rows = [
         ("its own status", Handshake::valid().set("origin", "https://evil.com"), 418, "close"),
         ("no success", Handshake::valid().set("origin", "garbage"), 400, "close"),
+        ("no redirection", Handshake::valid().add("origin", "https://example.com"), 400, "close"),
+        (
+            "the lowest status of an error",
+            Handshake::valid().without("origin").add("sec-fetch-site", "cross-site"),
+            400,
+            "close",
+        ),
         ("fields owed", Handshake::valid().set("sec-websocket-version", "8"), 418, "upgrade, close"),
     ];
     for over in Over::ALL {

@@ -71,7 +71,8 @@ impl Sender {
     }
 
     pub(crate) fn finish(&mut self) {
-        self.stream.send_data(Bytes::new(), true).unwrap();
+        // The server may have reset the stream by now.
+        let _ = self.stream.send_data(Bytes::new(), true);
     }
 
     #[cfg(feature = "http2")]
