@@ -14,7 +14,7 @@ use axum::{Router, extract::State, routing::any};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter},
     net::{TcpListener, TcpStream, UnixStream},
 };
 use ws_handshake::{WsHandshakeLayer, WsStream};
@@ -138,6 +138,37 @@ async fn vectored_writes_reach_the_socket() {
     assert_eq!(client.head().await.status, 101);
     assert_eq!(client.rest().await, b"one two thre");
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn over_http2_a_stream_writes_one_buffer_at_a_time() {
+    let is_vectored = async |State(report): State<Report>, stream: WsStream| report.say(stream.is_write_vectored());
+    let (report, mut events) = events();
+    let app = Router::new().route("/ws", any(is_vectored)).with_state(report);
+    let address = serve(app.layer(WsHandshakeLayer::new())).await;
+    for over in Over::ALL {
+        let _client = over.handshake(address, &Handshake::valid()).await;
+        assert_eq!(events.next().await, over.pick("true", "false"));
+    }
+}
+
+#[tokio::test]
+async fn a_flush_goes_down_to_the_socket() {
+    async fn flushes(mut stream: WsStream) {
+        stream.write_all(b"hello").await.unwrap();
+        stream.flush().await.unwrap();
+        std::future::pending::<()>().await;
+    }
+    let app = Router::new().route("/ws", any(flushes)).layer(WsHandshakeLayer::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = Client::connect(listener.local_addr().unwrap()).await;
+    let (socket, _) = listener.accept().await.unwrap();
+    let server = hyper::server::conn::http1::Builder::new();
+    let io = TokioIo::new(BufWriter::new(socket));
+    tokio::spawn(server.serve_connection(io, TowerToHyperService::new(app)).with_upgrades());
+    client.send(&Handshake::valid().bytes()).await;
+    assert_eq!(client.head().await.status, 101);
+    assert_eq!(client.exactly(5).await, b"hello");
 }
 
 /// Takes the socket itself, says what was read early, and goes on with it.
