@@ -47,6 +47,21 @@ async fn a_handler_selects_among_what_is_offered_and_spoken() {
 }
 
 #[tokio::test]
+async fn a_handler_declines_what_the_layer_selected() {
+    async fn declines(mut ws: WsUpgrade) -> Response {
+        assert_eq!(ws.subprotocol(), Some("v1"));
+        ws.decline_subprotocol();
+        ws.on_upgrade(async |stream| assert_eq!(stream.subprotocol(), None))
+    }
+    let layer = WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v1"]).unwrap());
+    let server = TestServer::new(Router::new().route("/ws", any(declines)).layer(layer));
+    for over in Over::ALL {
+        let (_, answer) = over.ask(&server, "/ws").subprotocols(["v1"]).connect().await.unwrap();
+        assert!(!answer.headers().contains_key("sec-websocket-protocol"), "{over:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_handler_selects_extensions_within_the_offers() {
     /// As a gateway does, whose upstream has agreed on the terms in `x-answer`.
     async fn selects(State(report): State<Report>, headers: HeaderMap, mut ws: WsUpgrade) -> Response {
