@@ -115,10 +115,11 @@ async fn what_is_dropped_or_fails_is_traced() {
     let app = Router::new()
         .route("/teapot", any(async |_stream: WsStream| http::StatusCode::IM_A_TEAPOT))
         .route("/withdrawn", any(async |ws: WsUpgrade| drop(ws.on_upgrade(async |_| ()))))
+        .route("/page", any(async || "a page"))
         .layer(WsHandshakeLayer::new().report_only(true))
         .route("/bare", any(echo));
     let address = serve(app).await;
-    for path in ["/teapot", "/withdrawn", "/bare"] {
+    for path in ["/teapot", "/withdrawn", "/page", "/bare"] {
         let handshake =
             Handshake::valid().to(path).set("connection", "upgrade, close").set("origin", "https://evil.com");
         let (mut client, _) = Client::handshake(address, &handshake).await;
@@ -130,6 +131,7 @@ async fn what_is_dropped_or_fails_is_traced() {
         "handshake let through that would be refused reason=pages of this origin may not connect",
         "its answer is dropped status=418",
         "handshake accepted, but the upgrade failed error=the handshake was answered with something else",
+        "approved handshake answered without being accepted status=200",
         "no `WsHandshakeLayer` has seen",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
