@@ -9,7 +9,11 @@ use yawc::Options;
 
 use crate::{
     framing::{BINARY, FIN, TEXT, app, echo_yawc, frame, message, next, tungstenite, yawc},
-    support::{Handshake, Over, Report, events, serve},
+    support::{
+        Handshake, Over, Report, events,
+        log::{logged, trace},
+        serve,
+    },
 };
 
 const RSV1: u8 = 0x40;
@@ -78,6 +82,7 @@ async fn a_library_that_cannot_inflate_gives_the_stream_back() {
         report.say(format!("{:?}", stream.deflate()));
         drop(yawc(stream).await);
     }
+    trace();
     let (report, mut events) = events();
     let app = Router::new().route("/ws", any(refused)).with_state(report);
     let address = serve(app.layer(WsHandshakeLayer::new().permessage_deflate(PermessageDeflate::new()))).await;
@@ -90,6 +95,7 @@ async fn a_library_that_cannot_inflate_gives_the_stream_back() {
         // It is whole: yawc frames it, and inflates (RFC 7692 §7.2.3.1: "Hello").
         client.send(&frame(FIN | RSV1 | TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await;
         assert_eq!(message(&mut client).await.0, TEXT);
+        assert!(logged().contains("given to a framing library without it"), "{over:?}");
     }
 }
 
