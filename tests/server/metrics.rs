@@ -10,6 +10,7 @@ use axum::{
 use hyper_util::rt::TokioIo;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tracing::subscriber::NoSubscriber;
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade, describe_metrics};
 
 use crate::support::{Handshake, Over, serve};
@@ -32,6 +33,8 @@ async fn takes(ws: WsUpgrade, request: Request, next: Next) -> Response {
 
 #[test]
 fn handshakes_connections_and_bytes_are_counted() {
+    // Also where nobody looks at spans.
+    let _unseen = tracing::subscriber::set_default(NoSubscriber::default());
     let recorder = PrometheusBuilder::new().build_recorder();
     let rendered = recorder.handle();
     metrics::with_local_recorder(&recorder, || {
