@@ -23,8 +23,7 @@ impl OfferedSubprotocols {
         field: HeaderValue, is_listed: impl Fn(&[u8]) -> bool, mut visit: impl FnMut(&[u8]),
     ) -> Result<Self, RejectionKind> {
         let mut seen = [&[][..]; MAX_OFFERS];
-        let mut count = 0;
-        for name in elements(field.as_bytes()) {
+        for (count, name) in elements(field.as_bytes()).enumerate() {
             // RFC 6455 §4.1: the elements are "non-empty strings with characters in the range U+0021 to U+007E not including
             // separator characters", which is a token.
             if !is_token(name) && !is_listed(name) {
@@ -35,7 +34,6 @@ impl OfferedSubprotocols {
                 return Err(RejectionKind::SubprotocolRepeated);
             }
             *seen.get_mut(count).ok_or(RejectionKind::SubprotocolsTooMany)? = name;
-            count += 1;
             visit(name);
         }
         Ok(Self(Some(field)))

@@ -236,9 +236,9 @@ where
         let result = ready!(self.future.as_mut().poll(cx));
         let status = result.ok().map(|response| response.status().as_u16());
         if self.refused {
-            events::refused_handler_returned(status)
+            events::refused_handler_returned(status);
         } else {
-            events::handler_returned(status)
+            events::handler_returned(status);
         }
         Poll::Ready(())
     }
