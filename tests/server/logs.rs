@@ -1,15 +1,16 @@
 //! Log events: reasons, parsed origins and escaped paths, never a query or a header as the client sent it.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Router,
-    extract::{State, ws::WebSocketUpgrade},
+    extract::{Request, State, ws::WebSocketUpgrade},
     response::Response,
     routing::any,
 };
+use futures_util::FutureExt as _;
 use tokio::time::timeout;
-use tower::ServiceExt;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use ws_handshake::{
     AllowHost, AllowOrigin, ConnectionPermit, Connections, UpgradeError, WsHandshakeLayer, WsStream, WsUpgrade,
 };
@@ -47,6 +48,21 @@ async fn refusals_are_traced_and_nothing_secret_is() {
     assert!(!text.contains(secret), "{text}");
 }
 
+/// One that no server has brought.
+fn a_handshake() -> Request {
+    let mut request = http::Request::get("/same").body(axum::body::Body::empty()).unwrap();
+    for (name, value) in [
+        ("host", "example.com"),
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ] {
+        request.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
+    request
+}
+
 #[tokio::test]
 async fn a_refusal_says_what_the_operator_can_do_about_it() {
     trace();
@@ -63,17 +79,7 @@ async fn a_refusal_says_what_the_operator_can_do_about_it() {
         assert!(head.status >= 400, "{path}");
     }
     // Without a connection there is nothing to upgrade.
-    let mut request = http::Request::get("/same").body(axum::body::Body::empty()).unwrap();
-    for (name, value) in [
-        ("host", "example.com"),
-        ("connection", "upgrade"),
-        ("upgrade", "websocket"),
-        ("sec-websocket-version", "13"),
-        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-    ] {
-        request.headers_mut().insert(name, http::HeaderValue::from_static(value));
-    }
-    assert_eq!(app.oneshot(request).await.unwrap().status(), 500);
+    assert_eq!(app.oneshot(a_handshake()).await.unwrap().status(), 500);
     let text = logged();
     for (level, expected) in [
         ("INFO", "handshake refused; behind a proxy that rewrites `Host`, the name that it writes has to be listed"),
@@ -139,6 +145,20 @@ async fn what_is_dropped_or_fails_is_traced() {
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
+}
+
+#[test]
+fn a_handshake_that_is_accepted_outside_of_a_runtime_is_traced() {
+    trace();
+    let accepts = service_fn(|mut request: Request| {
+        let ws = WsUpgrade::take_from(&mut request).unwrap();
+        std::future::ready(Ok::<Response, Infallible>(ws.on_upgrade_into(async |stream| drop(stream))))
+    });
+    let mut request = a_handshake();
+    request.extensions_mut().insert(hyper::upgrade::on(http::Request::new(())));
+    let answer = WsHandshakeLayer::new().layer(accepts).call(request).now_or_never().unwrap().unwrap();
+    assert_eq!(answer.status(), 101);
+    assert!(logged().contains("ERROR ws_handshake: no tokio runtime to run an accepted handshake in"));
 }
 
 /// A server that stops is no fault, whatever a handler answers that was refused for it.
