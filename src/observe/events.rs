@@ -58,7 +58,7 @@ pub(crate) fn handshake_refused(
 pub(crate) fn accepted_handshake_refused(
     path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
 ) {
-    tracing::info!(target: TARGET, %reason, path = path.map(tracing::field::display), origin, version,
+    tracing::info!(target: TARGET, reason = %reason, path = path.map(tracing::field::display), origin, version,
         "handshake refused although a handler accepts it"
     );
 }
