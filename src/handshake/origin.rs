@@ -141,9 +141,11 @@ fn split_scheme(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The scheme of a page: in lower case, and `http` or `https` for the scheme of a socket.
 pub(crate) fn canonical_scheme(scheme: &[u8]) -> Cow<'_, [u8]> {
-    match scheme.len() {
-        2 if scheme.eq_ignore_ascii_case(b"ws") => Cow::Borrowed(b"http"),
-        3 if scheme.eq_ignore_ascii_case(b"wss") => Cow::Borrowed(b"https"),
+    match scheme {
+        // Nearly every page is of one of these.
+        b"https" | b"http" => Cow::Borrowed(scheme),
+        _ if scheme.eq_ignore_ascii_case(b"ws") => Cow::Borrowed(b"http"),
+        _ if scheme.eq_ignore_ascii_case(b"wss") => Cow::Borrowed(b"https"),
         _ if scheme.iter().any(u8::is_ascii_uppercase) => Cow::Owned(scheme.to_ascii_lowercase()),
         _ => Cow::Borrowed(scheme),
     }
