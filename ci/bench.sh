@@ -11,6 +11,7 @@ bench() {
     cargo bench --quiet --locked -p ws-handshake --all-features --bench "$@"
 }
 bench decision
+bench reads
 bench allocations
 bench connections -- --seconds 10
 bench floods

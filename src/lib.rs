@@ -100,7 +100,8 @@ pub use self::observe::describe_metrics;
 #[cfg(feature = "tower")]
 pub use self::{
     connections::{
-        Closing, ConnectionKey, ConnectionPermit, Connections, Drain, Drained, GracefulShutdown, forwarded_for,
+        CloseReason, Closing, ConnectionId, ConnectionKey, ConnectionPermit, Connections, Drain, Drained,
+        GracefulShutdown, forwarded_for,
     },
     middleware::{
         DefaultRejectionResponse, Downcast, EmptyBody, NotOffered, RejectionResponse, ResponseFuture, UpgradeError,

@@ -1,19 +1,18 @@
 //! Run with `cargo bench --bench decision`: the instructions of floor 1, counted by valgrind's callgrind.
-//!
-//! Each case runs twice, so that the difference is that of the additional rounds alone.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "a ratio of counts is rounded anyway")]
 
+#[path = "../shared/callgrind.rs"]
+mod callgrind;
 mod cases;
 
-use std::{env, hint::black_box, process::Command, thread};
+use std::hint::black_box;
+
+use callgrind::{asked, instructions};
 
 fn main() {
-    let arguments: Vec<_> = env::args().collect();
-    if let [_, case, rounds] = &arguments[..]
-        && let Ok(rounds) = rounds.parse()
-    {
-        return run(case, rounds);
+    if let Some((case, rounds)) = asked() {
+        return run(&case, rounds);
     }
     let (unchecked, lean) = (instructions("unchecked"), instructions("lean"));
     let decision = instructions("decision");
@@ -38,26 +37,6 @@ fn main() {
 
 /// Compilers differ by a few instructions.
 const TOLERANCE: f64 = 1.05;
-
-/// The instructions of one round of a case.
-fn instructions(case: &str) -> u64 {
-    let count = |rounds: &str| -> u64 {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(env::current_exe().unwrap())
-            .args([case, rounds])
-            .output()
-            .expect("valgrind counts the instructions: install it first");
-        let text = String::from_utf8_lossy(&output.stderr);
-        let collected = text.split("Collected : ").nth(1).unwrap_or_else(|| panic!("{text}"));
-        collected.split_whitespace().next().unwrap().parse().unwrap()
-    };
-    // Counts, unlike times, may be taken at once.
-    thread::scope(|scope| {
-        let few = scope.spawn(|| count("100"));
-        (count("1100") - few.join().expect("a count")) / 1000
-    })
-}
 
 fn run(case: &str, rounds: u32) {
     let parts = cases::parts();

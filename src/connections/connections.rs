@@ -1,6 +1,6 @@
 //! The handle that the layer and the application share.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::request::Parts;
 
@@ -8,7 +8,9 @@ use super::{
     key::ConnectionKey,
     key_limit::KeyLimit,
     permit::{ConnectionPermit, Membership},
+    rate_limit::RateLimit,
     registry::{Full, Registry},
+    sweep,
 };
 
 /// Counts the connections of one or more layers for as long as their streams live, limits them, and brings them to an end.
@@ -52,12 +54,17 @@ pub struct Connections {
 struct Limits {
     all: usize,
     per_key: Vec<Arc<KeyLimit>>,
+    rates: Vec<Arc<RateLimit>>,
 }
+
+/// The limits by which a request's handshake has been counted, left in its extensions for layers further in.
+#[derive(Clone, Default)]
+struct Counted(Vec<Arc<RateLimit>>);
 
 impl Connections {
     /// Counts connections, without a limit.
     pub fn new() -> Self {
-        let limits = Limits { all: usize::MAX, per_key: Vec::new() };
+        let limits = Limits { all: usize::MAX, per_key: Vec::new(), rates: Vec::new() };
         Self { registry: Arc::new(Registry::new()), limits: Arc::new(limits) }
     }
 
@@ -91,7 +98,35 @@ impl Connections {
     pub fn limit_per(
         self, limit: usize, key: impl Fn(&Parts) -> Option<ConnectionKey> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|limits| limits.per_key.push(KeyLimit::new(limit, key)))
+        self.with(|limits| limits.per_key.push(KeyLimit::new(limit, Box::new(key))))
+    }
+
+    /// Refuses handshakes of a key that tries too often (429, with a `Retry-After` that is true). Several such limits all hold. The
+    /// default is none.
+    ///
+    /// A key has `tries` at once, and then one more for each `window / tries` that goes by. Every well-formed handshake is a try,
+    /// whatever becomes of it, but for those that this limit refuses. It is counted before any predicate is called. All requests for
+    /// which `key` gives `None` share one key.
+    ///
+    /// Up to 131,072 keys are counted within two windows, in less than 8 MiB. Of more, the newest are not counted, and no key that is
+    /// counted is forgotten for them: against somebody with that many addresses, use [`limit`](Self::limit).
+    ///
+    /// ```
+    /// use std::{net::SocketAddr, time::Duration};
+    ///
+    /// use axum::extract::ConnectInfo;
+    /// use ws_handshake::{ConnectionKey, Connections};
+    ///
+    /// // 30 handshakes a minute for each IPv4 address or IPv6 network.
+    /// let connections = Connections::new().rate_per(30, Duration::from_secs(60), |parts| {
+    ///     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    ///     Some(ConnectionKey::network(peer.ip()))
+    /// });
+    /// ```
+    pub fn rate_per(
+        self, tries: u32, window: Duration, key: impl Fn(&Parts) -> Option<ConnectionKey> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|limits| limits.rates.push(RateLimit::new(tries, window, Box::new(key))))
     }
 
     /// How many connections there are, those included whose handshake is approved and not answered yet.
@@ -131,28 +166,106 @@ impl Connections {
         permit.membership(&self.registry)
     }
 
-    /// Takes a place for the request; `None` where it has all that it needs, by a layer further `out`.
-    pub(crate) fn admit(&self, parts: &Parts, out: Option<Membership>) -> Result<Option<ConnectionPermit>, Full> {
+    /// Counts a handshake that has been tried, unless a layer further out has done so.
+    pub(crate) fn count_try(&self, parts: &mut Parts) -> Result<(), Full> {
+        for rate in &self.limits.rates {
+            let counted = parts.extensions.get::<Counted>();
+            if counted.is_some_and(|Counted(rates)| rates.iter().any(|counted| Arc::ptr_eq(counted, rate))) {
+                continue;
+            }
+            rate.count(parts).map_err(Full::Rate)?;
+            parts.extensions.get_or_insert_default::<Counted>().0.push(Arc::clone(rate));
+        }
+        Ok(())
+    }
+
+    /// Whether there is a place for the request, which a layer further `out` may have let in already. None is taken yet.
+    pub(crate) fn ask(&self, parts: &Parts, out: Option<Membership>) -> Result<Asking<'_>, Full> {
         if self.registry.is_closed() {
             return Err(Full::Closed);
         }
         let out = out.unwrap_or_default();
         let lacking = self.limits.per_key.iter().filter(|limit| !out.keys.iter().any(|held| Arc::ptr_eq(held, limit)));
-        let keys = lacking.map(|limit| limit.take(parts)).collect::<Result<Box<_>, _>>()?;
-        if !out.counted {
-            self.registry.enter(self.limits.all, &out.signal)?;
-            return Ok(Some(ConnectionPermit::new(Some(Arc::clone(&self.registry)), out.signal, keys)));
-        }
-        // It is one of them already; this handle's limits may be stricter.
-        if self.registry.open() > self.limits.all {
+        let keys = lacking.map(|limit| Ok((limit, limit.ask(parts)?))).collect::<Result<_, _>>()?;
+        // If it is one of them already, this handle's limits may be stricter.
+        let others = self.registry.open().saturating_sub(usize::from(out.counted));
+        if others >= self.limits.all {
             return Err(Full::Limit);
         }
-        Ok((!keys.is_empty()).then(|| ConnectionPermit::new(None, out.signal, keys)))
+        Ok(Asking { connections: self, out, keys })
     }
 
     fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(Arc::make_mut(&mut self.limits));
         self
+    }
+}
+
+/// # Lifetimes
+///
+/// Unlike limits, they are those of all clones of a handle. Set them before the first connection is let in.
+///
+/// No connection has a timer of its own: one task for all of them runs on the tokio runtime on which the first was let in.
+impl Connections {
+    /// Asks each connection to close when it is about this old, and ends it [`grace`](Self::grace) later. The default is no age.
+    ///
+    /// The age of each connection is up to 10 % less or more, so that clients that came together do not leave together. They
+    /// connect again, and a load balancer spreads them over the nodes that there are by then. An age of more than 100 days is none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use ws_handshake::Connections;
+    ///
+    /// let connections = Connections::new().max_age(Duration::from_secs(3600)).idle_timeout(Duration::from_secs(90));
+    /// ```
+    pub fn max_age(self, age: Duration) -> Self {
+        self.registry.lifetimes.set_max_age(age);
+        self
+    }
+
+    /// Asks a connection to close when its peer has sent no byte for this time, and ends it [`grace`](Self::grace) later. The
+    /// default is no timeout.
+    ///
+    /// Bytes count when the handler reads them, whatever frame they belong to: have the handler send pings, which every client
+    /// answers, at less than half of this time. A connection is asked up to 2 % of the time later, and at most a second. A timeout of
+    /// more than 100 days is none.
+    ///
+    /// It holds for a [`WsStream`](crate::WsStream), with any framing library. Where the handler uses
+    /// [another extractor](Self#other-extractors), or takes the stream apart, nothing tells what the peer sends: such a connection
+    /// has an [age](Self::max_age) alone.
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        self.registry.lifetimes.set_idle_timeout(timeout);
+        self
+    }
+
+    /// How long after it was asked to close by [`max_age`](Self::max_age), [`idle_timeout`](Self::idle_timeout) or its
+    /// [permit](crate::ConnectionPermit::close_at) a connection is ended: reads give end of file, and writes fail. The default is 10
+    /// seconds, and more than 100 days are 100 days.
+    pub fn grace(self, grace: Duration) -> Self {
+        self.registry.lifetimes.set_grace(grace);
+        self
+    }
+}
+
+/// A request that asks for a place among connections.
+pub(crate) struct Asking<'a> {
+    connections: &'a Connections,
+    out: Membership,
+    keys: Vec<(&'a Arc<KeyLimit>, Option<ConnectionKey>)>,
+}
+
+impl Asking<'_> {
+    /// Takes the place; `None` where the request has all that it needs, by a layer further out.
+    pub(crate) fn enter(self) -> Result<Option<ConnectionPermit>, Full> {
+        let Self { connections: Connections { registry, limits }, out, keys } = self;
+        let keys = keys.into_iter().map(|(limit, key)| limit.take(key)).collect::<Result<Box<_>, _>>()?;
+        if !out.counted {
+            registry.enter(limits.all, &out.signal)?;
+            sweep::begin(registry, &out.signal);
+            return Ok(Some(ConnectionPermit::new(Some(Arc::clone(registry)), out.signal, keys)));
+        }
+        Ok((!keys.is_empty()).then(|| ConnectionPermit::new(None, out.signal, keys)))
     }
 }
 

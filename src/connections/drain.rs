@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::connections::Connections;
+use super::{close_reason::CloseReason, connections::Connections, registry::BETWEEN_YIELDS};
 
 impl Connections {
     /// Closes all connections over time: refuses new handshakes, asks each open connection to close, and ends those that
@@ -42,7 +42,7 @@ impl Connections {
             if due == deadline {
                 break;
             }
-            signal.close();
+            signal.close(CloseReason::Drain);
             if turn % BETWEEN_YIELDS == BETWEEN_YIELDS - 1 {
                 yield_now().await;
             }
@@ -99,13 +99,15 @@ impl Drain {
                 return Drained { closed: count, aborted: 0 };
             }
             let rest = connections.registry.signals();
+            let mut aborted = 0;
             for (turn, signal) in (0_u32..).zip(&rest) {
-                signal.end();
+                signal.give(CloseReason::Drain);
+                aborted += usize::from(signal.end());
                 if turn % BETWEEN_YIELDS == BETWEEN_YIELDS - 1 {
                     yield_now().await;
                 }
             }
-            Drained { closed: count.saturating_sub(rest.len()), aborted: rest.len() }
+            Drained { closed: count.saturating_sub(rest.len()), aborted }
         };
         (drained, end)
     }
@@ -134,7 +136,7 @@ pub struct Drained {
     pub closed: usize,
     /// Connections that were ended at the deadline. Each is gone when its handler drops the stream; a handler that reads or
     /// writes notices at once. A connection whose handler holds the [`ConnectionPermit`](crate::ConnectionPermit) itself is
-    /// counted here too, and lives on until that handler is done.
+    /// counted here too, and lives on until that handler is done. One that its own lifetime had ended before is not counted.
     pub aborted: usize,
 }
 
@@ -143,9 +145,6 @@ fn after(start: Instant, while_: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     start.checked_add(while_).unwrap_or_else(|| start + YEARS)
 }
-
-/// How many connections are signalled before other tasks have their turn.
-const BETWEEN_YIELDS: u32 = 128;
 
 const DEFAULT_OVER: Duration = Duration::from_secs(15);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(25);

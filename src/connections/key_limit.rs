@@ -21,18 +21,22 @@ pub(super) struct KeyLimit {
     counts: Mutex<HashMap<Option<ConnectionKey>, usize>>,
 }
 
-type KeyOf = Box<dyn Fn(&Parts) -> Option<ConnectionKey> + Send + Sync>;
+/// The key of a request.
+pub(super) type KeyOf = Box<dyn Fn(&Parts) -> Option<ConnectionKey> + Send + Sync>;
 
 impl KeyLimit {
-    pub(super) fn new(
-        limit: usize, key: impl Fn(&Parts) -> Option<ConnectionKey> + Send + Sync + 'static,
-    ) -> Arc<Self> {
-        Arc::new(Self { limit, key: Box::new(key), counts: Mutex::default() })
+    pub(super) fn new(limit: usize, key: KeyOf) -> Arc<Self> {
+        Arc::new(Self { limit, key, counts: Mutex::default() })
     }
 
-    /// Takes one of those that the request's key has left.
-    pub(super) fn take(self: &Arc<Self>, parts: &Parts) -> Result<KeyPermit, Full> {
+    /// The request's key, unless that has as many as it may have.
+    pub(super) fn ask(&self, parts: &Parts) -> Result<Option<ConnectionKey>, Full> {
         let key = (self.key)(parts);
+        if self.count(key.as_ref()) >= self.limit { Err(Full::KeyLimit) } else { Ok(key) }
+    }
+
+    /// Takes one of those that the key has left.
+    pub(super) fn take(self: &Arc<Self>, key: Option<ConnectionKey>) -> Result<KeyPermit, Full> {
         let mut counts = self.lock();
         let count = counts.get(&key).copied().unwrap_or_default();
         if count >= self.limit {
@@ -91,13 +95,14 @@ mod tests {
 
     #[test]
     fn keys_that_nobody_holds_take_no_memory() {
-        let limit = KeyLimit::new(1, |parts| Some(ConnectionKey::from(parts.uri.path())));
-        let take = |path: String| {
+        let limit = KeyLimit::new(1, Box::new(|parts| Some(ConnectionKey::from(parts.uri.path()))));
+        let ask = |path: String| {
             let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
-            limit.take(&parts)
+            limit.ask(&parts)
         };
-        let permits: Vec<_> = (0..10_000).map(|n| take(format!("/{n}")).unwrap()).collect();
-        assert_eq!(take("/7".into()).unwrap_err(), Full::KeyLimit);
+        let permits: Vec<_> = (0..10_000).map(|n| limit.take(ask(format!("/{n}")).unwrap()).unwrap()).collect();
+        assert_eq!(ask("/7".into()).unwrap_err(), Full::KeyLimit);
+        assert_eq!(limit.take(Some("/7".into())).unwrap_err(), Full::KeyLimit);
         assert_eq!(limit.count(Some(&"/7".into())), 1);
         drop(permits);
         assert!(limit.lock().is_empty());

@@ -2,26 +2,37 @@
 //!
 //! Connections know nothing of handshakes and layers: they count permits, and signal to the holder of each permit.
 
+mod close_reason;
 #[expect(clippy::module_inception, reason = "the file is named after the type that it holds")]
 mod connections;
 mod drain;
 mod graceful_shutdown;
+mod id;
 mod key;
 mod key_limit;
+mod lifetimes;
 mod permit;
+mod rate_limit;
 mod registry;
 mod signal;
+mod sweep;
+mod tick;
 mod waker;
 
 pub use self::{
+    close_reason::CloseReason,
     connections::Connections,
     drain::{Drain, Drained},
     graceful_shutdown::GracefulShutdown,
+    id::ConnectionId,
     key::{ConnectionKey, forwarded_for},
     permit::ConnectionPermit,
     signal::Closing,
 };
 pub(crate) use self::{permit::Membership, registry::Full, signal::Half, waker::replace_waker};
+
+#[cfg(test)]
+pub(crate) use self::connections::Asking;
 
 #[cfg(test)]
 mod tests;

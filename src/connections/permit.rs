@@ -2,10 +2,16 @@
 
 use std::{fmt, mem, sync::Arc, task::Context};
 
+use tokio::time::Instant;
+
 use super::{
+    close_reason::CloseReason,
+    id::ConnectionId,
     key_limit::{KeyLimit, KeyPermit},
     registry::Registry,
     signal::{Closing, Half, Signal},
+    sweep,
+    tick::{Tick, ticks},
 };
 
 /// The place of one connection among the [`Connections`](crate::Connections) of its layer, given back when dropped.
@@ -70,6 +76,13 @@ struct Inner {
     outer: Option<ConnectionPermit>,
 }
 
+impl Membership {
+    /// That of a connection that has no place yet.
+    pub(crate) fn none(id: ConnectionId) -> Self {
+        Self { counted: false, keys: Vec::new(), signal: Arc::new(Signal::new(id)) }
+    }
+}
+
 impl ConnectionPermit {
     pub(super) fn new(registry: Option<Arc<Registry>>, signal: Arc<Signal>, keys: Box<[KeyPermit]>) -> Self {
         signal.hold();
@@ -79,6 +92,84 @@ impl ConnectionPermit {
     /// Resolves when the connection is asked to come to its end; see [`WsStream::closing`](crate::WsStream::closing).
     pub fn closing(&self) -> Closing {
         Closing::of(&self.0.signal)
+    }
+
+    /// The name of the connection in the log.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.0.signal.id
+    }
+
+    /// Asks the connection to close now, and ends it after the [`grace`](crate::Connections::grace) of its `Connections`.
+    ///
+    /// [`Closing::reason`] gives the handler this reason, unless the connection has been asked to close before.
+    ///
+    /// ```
+    /// use ws_handshake::{CloseReason, ConnectionPermit};
+    ///
+    /// fn kick(permit: &ConnectionPermit) {
+    ///     permit.close(CloseReason::Application(4003));
+    /// }
+    /// ```
+    pub fn close(&self, reason: CloseReason) {
+        if let Some(registry) = self.registry() {
+            self.0.signal.leave(reason, registry.lifetimes.end(Tick::now()));
+            sweep::start(registry);
+        }
+    }
+
+    /// Has the connection asked to close at this time at the latest, for example because its token expires then, and ended after the
+    /// [`grace`](crate::Connections::grace) of its `Connections`. A time that is more than 100 days ahead is none.
+    ///
+    /// It may come half a second later. The earliest of several times counts, and the connection's
+    /// [age](crate::Connections::max_age) is one of them. The reason is [`CloseReason::Expired`].
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use tokio::time::Instant;
+    /// use ws_handshake::ConnectionPermit;
+    ///
+    /// fn close_when_it_expires(permit: &ConnectionPermit, expires: SystemTime) {
+    ///     let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
+    ///     permit.close_at(Instant::now() + left);
+    /// }
+    /// ```
+    pub fn close_at(&self, time: impl Into<Instant>) {
+        let now = Instant::now();
+        let Some(left) = ticks(time.into().saturating_duration_since(now)) else { return };
+        if let Some(registry) = self.registry() {
+            self.0.signal.close_at(Tick::of(now).after(left), true);
+            sweep::start(registry);
+        }
+    }
+
+    /// What it has a place in, or a permit further out.
+    fn registry(&self) -> Option<&Arc<Registry>> {
+        let mut permit = Some(self);
+        while let Some(Self(inner)) = permit {
+            if inner.registry.is_some() {
+                return inner.registry.as_ref();
+            }
+            permit = inner.outer.as_ref();
+        }
+        None
+    }
+
+    /// From here on a stream says when the peer has sent something.
+    pub(crate) fn watch(&self) {
+        self.0.signal.watch();
+    }
+
+    /// The stream has been taken apart.
+    pub(crate) fn unwatch(&self) {
+        self.0.signal.unwatch();
+    }
+
+    /// The peer has sent something.
+    #[inline]
+    pub(crate) fn hear(&self) {
+        self.0.signal.hear();
     }
 
     /// Holds the permit of a layer further out for as long as this one.
@@ -149,6 +240,6 @@ impl Drop for Inner {
 
 impl fmt::Debug for ConnectionPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionPermit").field("signal", &self.0.signal).finish_non_exhaustive()
+        f.debug_struct("ConnectionPermit").field("id", &self.id()).finish_non_exhaustive()
     }
 }

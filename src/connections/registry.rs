@@ -5,9 +5,14 @@ use std::{
     collections::{HashMap, HashSet},
     hash::{Hash, Hasher},
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
-use super::signal::Signal;
+use super::{
+    lifetimes::Lifetimes,
+    signal::{Signal, Turn},
+    tick::Tick,
+};
 use crate::sync::{
     Mutex, MutexGuard, Notify,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -25,10 +30,16 @@ pub(super) struct Registry {
     unclaimed: [AtomicBool; 2],
     /// Notified whenever the last connection has gone.
     empty: Notify,
+    pub(super) lifetimes: Lifetimes,
+    /// Whether a task looks after the lifetimes.
+    pub(super) swept: AtomicBool,
 }
 
 /// One where a model is checked: which of several an address comes to differs from run to run.
-const SHARDS: usize = if cfg!(all(test, ws_loom)) { 1 } else { 16 };
+pub(super) const SHARDS: usize = if cfg!(all(test, ws_loom)) { 1 } else { 16 };
+
+/// How many connections are signalled before other tasks have their turn.
+pub(super) const BETWEEN_YIELDS: u32 = 128;
 
 /// A connection, which is its signal, and no other of the same kind: it takes the room of a pointer.
 #[derive(Debug)]
@@ -63,6 +74,8 @@ pub(crate) enum Full {
     Limit,
     /// There are as many for this key as there may be.
     KeyLimit,
+    /// The key tries too often: it may try again after this time.
+    Rate(Duration),
 }
 
 impl Registry {
@@ -73,6 +86,8 @@ impl Registry {
             closed: AtomicBool::new(false),
             unclaimed: Default::default(),
             empty: Notify::new(),
+            lifetimes: Lifetimes::new(),
+            swept: AtomicBool::new(false),
         }
     }
 
@@ -134,6 +149,12 @@ impl Registry {
             signals.extend(lock(shard).iter().map(|entry| Arc::clone(&entry.0)));
         }
         signals
+    }
+
+    /// The connections of a shard that are due for something.
+    pub(super) fn turns(&self, shard: usize, now: Tick, idle: Option<u32>) -> Vec<(Arc<Signal>, Turn)> {
+        let due = |entry: &Entry| Some((Arc::clone(&entry.0), entry.0.turn(now, idle)?));
+        lock(&self.shards[shard]).iter().filter_map(due).collect()
     }
 
     /// Waits until there is no connection.

@@ -1,4 +1,4 @@
-//! What a connection is told from outside: that it is to come to an end, and that it has.
+//! What a connection is told from outside: that it is to come to an end, why, and that it has.
 
 use std::{
     fmt, mem,
@@ -7,18 +7,30 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::waker::{replace_waker, wake_all};
+use super::{
+    close_reason::CloseReason,
+    id::ConnectionId,
+    tick::{AtomicTick, Tick},
+    waker::{replace_waker, wake_all},
+};
 use crate::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, AtomicU32, Ordering},
+    atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering},
 };
 
 /// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
-#[derive(Default)]
 pub(super) struct Signal {
+    pub(super) id: ConnectionId,
+    /// The flags below.
     state: AtomicU8,
+    /// The first reason to close it, as `CloseReason::to_bits` has it.
+    reason: AtomicU16,
     /// How many permits there are of the connection: one for each layer that counts it.
     permits: AtomicU32,
+    /// When it is to be asked to close; once it is `LEAVING`, when it is to be ended.
+    due: AtomicTick,
+    /// When a sweep last found that the peer had sent something.
+    heard: AtomicTick,
     waiting: Mutex<Waiting>,
 }
 
@@ -40,8 +52,35 @@ pub(crate) enum Half {
 
 const CLOSING: u8 = 1;
 const ENDED: u8 = 2;
+/// `due` is when it ends.
+const LEAVING: u8 = 4;
+/// `due` is when what allowed it expires, rather than its age.
+const EXPIRES: u8 = 8;
+/// Its stream says when the peer has sent something.
+const WATCHED: u8 = 16;
+/// The peer has sent nothing since the last sweep.
+const QUIET: u8 = 32;
+
+/// What a sweep finds that a connection is due for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Close(CloseReason),
+    End,
+}
 
 impl Signal {
+    pub(super) fn new(id: ConnectionId) -> Self {
+        Self {
+            id,
+            state: AtomicU8::new(0),
+            reason: AtomicU16::new(0),
+            permits: AtomicU32::new(0),
+            due: AtomicTick::default(),
+            heard: AtomicTick::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
     /// There is one permit more.
     pub(super) fn hold(&self) {
         self.permits.fetch_add(1, Ordering::Relaxed);
@@ -50,30 +89,49 @@ impl Signal {
     /// There is one permit less. With the last of them the connection has gone, and nobody has to wait any more.
     pub(super) fn release(&self) {
         if self.permits.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close();
+            self.tell_closing();
         }
     }
 
     /// Asks the handler to bring the connection to its end.
-    pub(super) fn close(&self) {
-        self.state.fetch_max(CLOSING, Ordering::AcqRel);
+    pub(super) fn close(&self, reason: CloseReason) {
+        self.give(reason);
+        self.tell_closing();
+    }
+
+    /// The first reason counts.
+    pub(super) fn give(&self, reason: CloseReason) {
+        let _ = self.reason.compare_exchange(0, reason.to_bits(), Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    fn tell_closing(&self) {
+        self.state.fetch_or(CLOSING, Ordering::AcqRel);
         let waiting = mem::take(&mut self.lock().closing);
         wake_all(waiting.into_iter().flatten());
     }
 
-    /// Ends the connection: its stream gives no more, and takes no more.
-    pub(super) fn end(&self) {
-        self.state.fetch_max(ENDED, Ordering::AcqRel);
+    /// Ends the connection: its stream gives no more, and takes no more. Returns whether this has done it.
+    pub(super) fn end(&self) -> bool {
+        let before = self.state.fetch_or(CLOSING | ENDED, Ordering::AcqRel);
         let Waiting { read, write, closing } = mem::take(&mut *self.lock());
         wake_all(read.into_iter().chain(write).chain(closing.into_iter().flatten()));
+        before & ENDED == 0
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.state.load(Ordering::Acquire) >= CLOSING
+        self.has(CLOSING)
     }
 
     pub(super) fn is_ended(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ENDED
+        self.has(ENDED)
+    }
+
+    pub(super) fn reason(&self) -> Option<CloseReason> {
+        CloseReason::from_bits(self.reason.load(Ordering::Acquire))
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.state.load(Ordering::Acquire) & flag != 0
     }
 
     /// Whether the connection has been ended; if not, `cx` is woken when it is.
@@ -90,6 +148,74 @@ impl Signal {
         drop(before);
         self.is_ended()
     }
+}
+
+/// # Its lifetime
+impl Signal {
+    /// Has it asked to close at `due` at the latest. The reason is that it expires, or that it has aged.
+    pub(super) fn close_at(&self, due: Tick, expires: bool) {
+        let waiting = self.lock();
+        let is_earlier = self.due.load().is_none_or(|before| !before.has_come(due));
+        if is_earlier && !self.has(LEAVING) {
+            self.due.store(due);
+            if expires {
+                self.state.fetch_or(EXPIRES, Ordering::AcqRel);
+            } else {
+                self.state.fetch_and(!EXPIRES, Ordering::AcqRel);
+            }
+        }
+        drop(waiting);
+    }
+
+    /// Asks the handler to bring the connection to its end, which comes at `end` in any case.
+    pub(super) fn leave(&self, reason: CloseReason, end: Tick) {
+        let waiting = self.lock();
+        if !self.has(LEAVING) {
+            self.due.store(end);
+            self.state.fetch_or(LEAVING, Ordering::AcqRel);
+        }
+        drop(waiting);
+        self.close(reason);
+    }
+
+    /// From here on its stream says when the peer has sent something.
+    pub(super) fn watch(&self) {
+        self.state.fetch_or(WATCHED, Ordering::Relaxed);
+    }
+
+    /// Nobody sees any more what the peer sends.
+    pub(super) fn unwatch(&self) {
+        self.state.fetch_and(!WATCHED, Ordering::Relaxed);
+    }
+
+    /// The peer has sent something.
+    #[inline]
+    pub(super) fn hear(&self) {
+        if self.state.load(Ordering::Relaxed) & QUIET != 0 {
+            self.state.fetch_and(!QUIET, Ordering::Relaxed);
+        }
+    }
+
+    /// What the connection is due for; `idle` is how many ticks a peer may be silent.
+    pub(super) fn turn(&self, now: Tick, idle: Option<u32>) -> Option<Turn> {
+        // The state first: whoever sees LEAVING sees the new time.
+        let state = self.state.load(Ordering::Acquire);
+        if state & ENDED != 0 {
+            return None;
+        }
+        if self.due.load().is_some_and(|due| due.has_come(now)) {
+            let reason = if state & EXPIRES == 0 { CloseReason::MaxAge } else { CloseReason::Expired };
+            return Some(if state & LEAVING == 0 { Turn::Close(reason) } else { Turn::End });
+        }
+        let idle = idle.filter(|_| state & WATCHED != 0 && state & LEAVING == 0)?;
+        if state & QUIET == 0 {
+            self.heard.store(now);
+            self.state.fetch_or(QUIET, Ordering::AcqRel);
+            return None;
+        }
+        let silent = self.heard.load().is_some_and(|heard| heard.after(idle).has_come(now));
+        silent.then_some(Turn::Close(CloseReason::IdleTimeout))
+    }
 
     #[cfg(test)]
     pub(super) fn places(&self) -> usize {
@@ -101,8 +227,8 @@ impl Signal {
     }
 }
 
-/// Resolves when a connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain), and when
-/// its permit has gone with its stream.
+/// Resolves when a connection is asked to come to its end, and when its permit has gone with its stream.
+/// [`reason`](Self::reason) then tells why.
 ///
 /// It is given by [`WsStream::closing`](crate::WsStream::closing), and stays of use once a framing library has taken the
 /// stream. It is `Unpin`, and once it has resolved it always does, so that a `select!` in a loop can poll it by reference.
@@ -127,8 +253,8 @@ impl Signal {
 ///             () = &mut closing => break,
 ///         }
 ///     }
-///     let away = CloseFrame { code: CloseCode::Away, reason: "the server is about to stop".into() };
-///     socket.close(Some(away)).await?;
+///     let code = closing.reason().map_or(CloseCode::Away, |reason| CloseCode::from(reason.close_code()));
+///     socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
 ///     // A socket that is dropped with bytes of the client unread is reset, and the client may never see the close.
 ///     while socket.try_next().await?.is_some() {}
 ///     Ok(())
@@ -154,6 +280,13 @@ impl Closing {
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.signal.as_ref().is_some_and(|signal| signal.is_closing())
+    }
+
+    /// Why the connection has been asked to come to its end: the first reason, if there are several. `None` as long as it has not
+    /// been asked, and where it has gone without being asked.
+    #[must_use]
+    pub fn reason(&self) -> Option<CloseReason> {
+        self.signal.as_ref()?.reason()
     }
 }
 
@@ -196,13 +329,22 @@ impl Clone for Closing {
 
 impl fmt::Debug for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").field("is_closing", &self.is_closing()).finish_non_exhaustive()
+        f.debug_struct("Closing")
+            .field("is_closing", &self.is_closing())
+            .field("reason", &self.reason())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self::new(ConnectionId::next())
     }
 }
 
 impl fmt::Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signal").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Signal").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,7 @@ fn parts() -> Parts {
 }
 
 fn admit(connections: &Connections) -> ConnectionPermit {
-    connections.admit(&parts(), None).expect("admitted").expect("for the first time")
+    connections.ask(&parts(), None).and_then(Asking::enter).expect("admitted").expect("for the first time")
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +46,7 @@ async fn a_drain_ends_when_all_have_gone_and_at_its_deadline() {
     let connections = Connections::new();
     let drained = connections.drain().over(Duration::from_secs(10)).deadline(Duration::from_secs(20)).await;
     assert_eq!((drained.closed, drained.aborted, start.elapsed()), (0, 0, Duration::ZERO), "nobody was there");
-    assert!(matches!(connections.admit(&parts(), None), Err(Full::Closed)));
+    assert!(matches!(connections.ask(&parts(), None).and_then(Asking::enter), Err(Full::Closed)));
 
     let connections = Connections::new();
     let permits = [admit(&connections), admit(&connections)];
@@ -79,7 +79,8 @@ fn a_limit_holds_under_contention_and_nothing_is_lost() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    let permits: Vec<_> = (0..3).filter_map(|_| connections.admit(&parts(), None).ok()).collect();
+                    let permits: Vec<_> =
+                        (0..3).filter_map(|_| connections.ask(&parts(), None).and_then(Asking::enter).ok()).collect();
                     assert!(connections.len_of(Some(&"everybody".into())) <= 7);
                     drop(permits);
                 }
@@ -90,14 +91,21 @@ fn a_limit_holds_under_contention_and_nothing_is_lost() {
     assert!(connections.registry.signals().is_empty());
 }
 
+/// Without lifetimes it took 72 bytes.
+#[cfg(not(ws_loom))]
+#[test]
+fn the_lifetime_of_a_connection_takes_16_bytes() {
+    assert_eq!(size_of::<signal::Signal>(), 72 + 16);
+}
+
 #[test]
 fn a_handle_keeps_its_own_limits_and_shares_the_count() {
     let few = Connections::new().limit(1);
     let more = few.clone().limit(2);
     let _permits = [admit(&few), admit(&more)];
     assert_eq!((few.len(), more.len()), (2, 2));
-    assert!(matches!(few.admit(&parts(), None), Err(Full::Limit)));
-    assert!(matches!(more.admit(&parts(), None), Err(Full::Limit)));
+    assert!(matches!(few.ask(&parts(), None).and_then(Asking::enter), Err(Full::Limit)));
+    assert!(matches!(more.ask(&parts(), None).and_then(Asking::enter), Err(Full::Limit)));
 }
 
 #[tokio::test]
@@ -138,7 +146,7 @@ async fn a_drain_takes_any_duration() {
 async fn closing_resolves_once_the_last_permit_has_gone() {
     let (outer, inner) = (Connections::new(), Connections::new());
     let permit = admit(&outer);
-    let within = inner.admit(&parts(), Some(inner.membership(&permit))).unwrap().unwrap();
+    let within = inner.ask(&parts(), Some(inner.membership(&permit))).and_then(Asking::enter).unwrap().unwrap();
     let mut closing = Box::pin(within.closing());
     drop(within);
     assert!(futures_util::poll!(&mut closing).is_pending(), "a permit further out is there");
@@ -179,7 +187,7 @@ async fn a_graceful_shutdown_ends_with_its_server_and_its_connections() {
     let drained = shutdown.serve(server).await.unwrap();
     assert_eq!((drained.closed, drained.aborted, start.elapsed()), (1, 0, Duration::from_secs(5)));
     late.await;
-    assert!(matches!(connections.admit(&parts(), None), Err(Full::Closed)));
+    assert!(matches!(connections.ask(&parts(), None).and_then(Asking::enter), Err(Full::Closed)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +259,7 @@ fn one_of_several_that_leaves_gives_one_of_its_key_back() {
     let connections = Connections::new().limit_per(3, |_| None);
     let permits = [admit(&connections), admit(&connections), admit(&connections)];
     for (left, permit) in [2, 1, 0].into_iter().zip(permits) {
-        assert!(matches!(connections.admit(&parts(), None), Err(Full::KeyLimit)) == (left == 2));
+        assert!(matches!(connections.ask(&parts(), None).and_then(Asking::enter), Err(Full::KeyLimit)) == (left == 2));
         drop(permit);
         assert_eq!(connections.len_of(None), left);
     }
@@ -263,7 +271,7 @@ fn a_wait_that_is_over_has_seen_every_connection() {
     let connections = Connections::new();
     thread::scope(|scope| {
         // The permit comes back, so the connection stays.
-        let entering = scope.spawn(|| connections.admit(&parts(), None));
+        let entering = scope.spawn(|| connections.ask(&parts(), None).and_then(Asking::enter));
         let closing = scope.spawn(|| {
             connections.close();
             connections.wait().now_or_never().is_some()

@@ -1,5 +1,7 @@
 //! Every way to be refused, with its status and the fields that it owes.
 
+#[cfg(feature = "tower")]
+use std::time::Duration;
 use std::{
     error::Error,
     fmt,
@@ -40,11 +42,20 @@ use http::{
 pub struct Rejection {
     kind: RejectionKind,
     over_http1: bool,
+    /// In seconds, where it is known.
+    retry_after: Option<u32>,
 }
 
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind, version: Version) -> Self {
-        Self { kind, over_http1: version < Version::HTTP_2 }
+        Self { kind, over_http1: version < Version::HTTP_2, retry_after: None }
+    }
+
+    /// As [`new`](Self::new), where it is known when the peer may try again.
+    #[cfg(feature = "tower")]
+    pub(crate) fn retry_after(kind: RejectionKind, version: Version, wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Self { retry_after: Some(seconds), ..Self::new(kind, version) }
     }
 
     /// Which rule the request broke.
@@ -90,13 +101,16 @@ impl Rejection {
             RejectionKind::VersionMissing | RejectionKind::VersionRepeated | RejectionKind::VersionUnsupported => {
                 headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
-            RejectionKind::DecisionTimedOut => {
+            RejectionKind::DecisionTimedOut | RejectionKind::AnswerTimedOut => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             RejectionKind::ServerDraining | RejectionKind::ConnectionLimitReached | RejectionKind::KeyLimitReached => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(5 + random() % 11));
             }
             _ => {}
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if !self.over_http1 {
             // RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields."
@@ -236,6 +250,14 @@ kinds! {
     KeyRepeated = BAD_REQUEST, "`Sec-WebSocket-Key` is sent more than once";
     /// `Sec-WebSocket-Key` is not the base64 of 16 bytes (HTTP/1.1; 400, RFC 6455 §4.2.1).
     KeyInvalid = BAD_REQUEST, "`Sec-WebSocket-Key` is not the base64 of 16 bytes";
+    /// The peer tries too often (429, RFC 6585 §4).
+    RateLimitReached = TOO_MANY_REQUESTS, "you try to connect too often";
+    /// The server takes no more connections, for it is about to stop (503).
+    ServerDraining = SERVICE_UNAVAILABLE, "this server is about to stop";
+    /// The peer has as many connections as it may have (429, RFC 6585 §4).
+    KeyLimitReached = TOO_MANY_REQUESTS, "you have too many connections open";
+    /// As many connections are open as there may be (503).
+    ConnectionLimitReached = SERVICE_UNAVAILABLE, "too many connections are open";
     /// The host that the request names is not one of this server's (403).
     HostNotAllowed = FORBIDDEN, "this host is not served here";
     /// More than one `Origin` (400, RFC 6454 §7.3).
@@ -260,14 +282,10 @@ kinds! {
     ExtensionsTooMany = BAD_REQUEST, "`Sec-WebSocket-Extensions` makes too many offers";
     /// A subprotocol is required, and none that is offered is known (400).
     SubprotocolNotShared = BAD_REQUEST, "none of the subprotocols known here is offered";
-    /// The server takes no more connections, for it is about to stop (503).
-    ServerDraining = SERVICE_UNAVAILABLE, "this server is about to stop";
-    /// The peer has as many connections as it may have (429, RFC 6585 §4).
-    KeyLimitReached = TOO_MANY_REQUESTS, "you have too many connections open";
-    /// As many connections are open as there may be (503).
-    ConnectionLimitReached = SERVICE_UNAVAILABLE, "too many connections are open";
     /// An asynchronous predicate did not decide in time (503).
     DecisionTimedOut = SERVICE_UNAVAILABLE, "the decision took too long";
+    /// The handler did not answer in time (503).
+    AnswerTimedOut = SERVICE_UNAVAILABLE, "the answer took too long";
     /// The server below gave the request no way to be upgraded, as in a test without a connection (500).
     UpgradeUnsupported = INTERNAL_SERVER_ERROR, "this server cannot upgrade connections: serve by hyper, with upgrades";
     /// A handler wants a WebSocket and the request is no handshake (426, or 400 over HTTP/2).
@@ -312,6 +330,16 @@ mod tests {
                 (kind.rule().1, rejection.to_string())
             );
             assert_eq!(rejection.to_string(), kind.rule().1);
+        }
+    }
+
+    #[cfg(feature = "tower")]
+    #[test]
+    fn a_wait_that_is_known_is_told_in_whole_seconds() {
+        for (wait, seconds) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2"), (u64::MAX, "4294967295")] {
+            let kind = RejectionKind::RateLimitReached;
+            let rejection = Rejection::retry_after(kind, Version::HTTP_11, Duration::from_millis(wait));
+            assert_eq!(rejection.response::<&str>().headers()[RETRY_AFTER], seconds, "{wait} ms");
         }
     }
 

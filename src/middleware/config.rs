@@ -11,6 +11,7 @@ pub(super) struct Config<R> {
     pub(super) connections: Option<Connections>,
     pub(super) handoff_timeout: Duration,
     pub(super) decision_timeout: Duration,
+    pub(super) answer_timeout: Duration,
     pub(super) respond: R,
 }
 
@@ -28,6 +29,7 @@ impl<R> fmt::Debug for Config<R> {
             .field("connections", &self.connections)
             .field("handoff_timeout", &self.handoff_timeout)
             .field("decision_timeout", &self.decision_timeout)
+            .field("answer_timeout", &self.answer_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::{
     config::Config,
+    deadline::Deadline,
     handling::Handling,
     response::{EmptyBody, RejectionResponse},
     undecided::Undecided,
@@ -39,7 +40,7 @@ pin_project! {
         Passing { #[pin] future: S::Future },
         Refused { response: Option<S::Response> },
         Undecided { undecided: Box<Undecided<S, ReqBody, R>> },
-        Handling { handling: Handling<S::Future>, config: Arc<Config<R>> },
+        Handling { handling: Handling<S::Future>, config: Arc<Config<R>>, deadline: Deadline },
     }
 }
 
@@ -61,7 +62,10 @@ where
 
     pub(super) fn decided(outcome: Result<Handling<S::Future>, S::Response>, config: &Arc<Config<R>>) -> Self {
         match outcome {
-            Ok(handling) => Self { state: State::Handling { handling, config: Arc::clone(config) } },
+            Ok(handling) => {
+                let (config, deadline) = (Arc::clone(config), Deadline::default());
+                Self { state: State::Handling { handling, config, deadline } }
+            }
             Err(refusal) => Self::refused(refusal),
         }
     }
@@ -85,9 +89,18 @@ where
                 StateProj::Refused { response } => {
                     return Poll::Ready(Ok(response.take().expect("`ResponseFuture` polled after completion")));
                 }
-                StateProj::Handling { handling, config } => return handling.poll(cx, config),
+                StateProj::Handling { handling, config, deadline } => {
+                    let polled = handling.poll(cx, config);
+                    if polled.is_pending() && deadline.poll(config.answer_timeout, cx).is_ready() {
+                        return Poll::Ready(Ok(handling.give_up(config)));
+                    }
+                    return polled;
+                }
                 StateProj::Undecided { undecided } => match ready!(undecided.poll(cx)) {
-                    Ok(handling) => State::Handling { handling, config: Arc::clone(undecided.config()) },
+                    Ok(handling) => {
+                        let (config, deadline) = (Arc::clone(undecided.config()), undecided.take_answer_deadline());
+                        State::Handling { handling, config, deadline }
+                    }
                     Err(refusal) => return Poll::Ready(Ok(refusal)),
                 },
             };

@@ -20,7 +20,7 @@ use super::{
     upgrade_error::UpgradeError,
 };
 use crate::{
-    connections::ConnectionPermit,
+    connections::{ConnectionId, ConnectionPermit},
     handshake::{Rejection, RejectionKind, ServerHandshake, client::RequestHead},
     observe::{PendingSpan, events, within},
 };
@@ -52,7 +52,7 @@ impl<F> Handling<F> {
             Ok(offered) => offered,
             Err(rejection) => return Err(refuse(&config.respond, rejection, RequestHead::from(&request))),
         };
-        report::handshake_approved(&handoff.server, request.uri());
+        report::handshake_approved(handoff.id, &handoff.server, request.uri());
         // A service that does its work in `call` may panic there.
         let shut = FailOnDrop(&handoff);
         let future = Box::pin(ready.call(request));
@@ -79,7 +79,9 @@ fn hand_over<R, B>(
         }
         request.extensions_mut().insert(before);
     }
+    let id = permit.as_ref().map(ConnectionPermit::id).or_else(|| Handoff::id(request.extensions()));
     let handoff = Handoff::new(
+        id.unwrap_or_else(ConnectionId::next),
         server,
         config.policy.known_subprotocols().cloned(),
         config.handoff_timeout,
@@ -119,6 +121,18 @@ where
         }
     }
 
+    /// The inner service has not answered in time.
+    pub(super) fn give_up<R>(&mut self, config: &Config<R>) -> Response<B>
+    where
+        R: RejectionResponse<B>,
+    {
+        self.drop_future();
+        self.handoff.fail(UpgradeError::NotAnswered);
+        let rejection = Rejection::new(RejectionKind::AnswerTimedOut, self.handoff.server.version());
+        report::unanswered_handshake_refused(&rejection, &self.handoff);
+        rejection_response(&config.respond, rejection)
+    }
+
     /// The inner service has answered.
     fn conclude<R>(&self, result: Result<Response<B>, E>, config: &Config<R>) -> Result<Response<B>, E>
     where
@@ -142,7 +156,7 @@ where
             return Ok(response);
         }
         self.handoff.fail(UpgradeError::NotAnswered);
-        close_unaccepted(&mut response, over_http1);
+        close_unaccepted(self.handoff.id, &mut response, over_http1);
         Ok(response)
     }
 
@@ -173,7 +187,7 @@ where
     {
         self.handoff.fail(UpgradeError::ServerDraining);
         let rejection = Rejection::new(RejectionKind::ServerDraining, self.handoff.server.version());
-        report::accepted_handshake_refused(&rejection, &self.handoff.server, self.handoff.path());
+        report::accepted_handshake_refused(&rejection, &self.handoff);
         rejection_response(&config.respond, rejection)
     }
 }
@@ -210,6 +224,7 @@ impl Drop for FailOnDrop<'_> {
 
 /// The rest of a handler that has accepted. Nobody is there to take its result.
 struct RestOfHandler<F> {
+    id: ConnectionId,
     future: Pin<Box<F>>,
     /// The handshake, until the rest begins.
     handoff: Option<Arc<Handoff>>,
@@ -219,7 +234,7 @@ struct RestOfHandler<F> {
 
 impl<F> RestOfHandler<F> {
     fn new(future: Pin<Box<F>>, handoff: &Arc<Handoff>) -> Self {
-        Self { future, handoff: Some(Arc::clone(handoff)), refused: false }
+        Self { id: handoff.id, future, handoff: Some(Arc::clone(handoff)), refused: false }
     }
 }
 
@@ -236,9 +251,9 @@ where
         let result = ready!(self.future.as_mut().poll(cx));
         let status = result.ok().map(|response| response.status().as_u16());
         if self.refused {
-            events::refused_handler_returned(status);
+            events::refused_handler_returned(self.id, status);
         } else {
-            events::handler_returned(status);
+            events::handler_returned(self.id, status);
         }
         Poll::Ready(())
     }

@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{acceptance::Acceptance, upgrade_error::UpgradeError};
 use crate::{
-    connections::{ConnectionPermit, Connections, Membership, replace_waker},
+    connections::{Closing, ConnectionId, ConnectionPermit, Connections, Membership, replace_waker},
     handshake::{Origin, RejectionKind, ServerHandshake},
     observe::{ConnectionRecord, ConnectionSpan, PendingSpan, events, within},
     policy::Subprotocols,
@@ -26,6 +26,7 @@ use crate::{
 
 /// One approved handshake, shared by the layer that answers it and the handler that accepts it.
 pub(super) struct Handoff {
+    pub(super) id: ConnectionId,
     pub(super) server: ServerHandshake,
     pub(super) subprotocols: Option<Subprotocols>,
     pub(super) timeout: Duration,
@@ -133,21 +134,22 @@ impl Handoff {
     }
 
     /// There is a stream: begins the record of its connection.
-    pub(super) fn open_record(&self, subprotocol: Option<&str>) -> ConnectionRecord {
+    pub(super) fn open_record(&self, subprotocol: Option<&str>, permit: Option<&ConnectionPermit>) -> ConnectionRecord {
         let origin = self.server.origin().map(Origin::as_str);
-        self.span.open(origin, self.server.http_version(), subprotocol)
+        let closing = permit.map_or_else(Closing::never, ConnectionPermit::closing);
+        self.span.open(self.id, origin, self.server.http_version(), subprotocol, closing)
     }
 }
 
 /// # The side of the layer
 impl Handoff {
     pub(super) fn new(
-        server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration, span: PendingSpan,
-        upgrade: Upgrade,
+        id: ConnectionId, server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration,
+        span: PendingSpan, upgrade: Upgrade,
     ) -> Self {
         let gate =
             Gate { state: State::Pending, upgrade: Some(upgrade), taken: Taken::Nothing, layer: None, handler: None };
-        Self { server, subprotocols, timeout, span, gate: Mutex::new(gate) }
+        Self { id, server, subprotocols, timeout, span, gate: Mutex::new(gate) }
     }
 
     /// What a handler that accepts wants answered, if one does; else `layer` is woken when one does.
@@ -191,7 +193,7 @@ impl Handoff {
         let is_first = is_unclaimed && permit.is_some_and(|permit| permit.is_first_unclaimed(surely));
         drop(gate);
         if is_first {
-            events::permit_unclaimed(innermost.span.path());
+            events::permit_unclaimed(innermost.id, innermost.span.path());
         }
     }
 
@@ -234,7 +236,7 @@ impl Handoff {
     }
 
     fn begin_span(&self) -> Option<ConnectionSpan> {
-        self.span.begin(self.server.origin().map(Origin::as_str), self.server.http_version())
+        self.span.begin(self.id, self.server.origin().map(Origin::as_str), self.server.http_version())
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
@@ -290,7 +292,14 @@ impl Handoff {
     /// How a request that a layer further out has approved stands with `connections`.
     pub(super) fn membership(extensions: &Extensions, connections: &Connections) -> Option<Membership> {
         let Slot(outer) = extensions.get()?;
-        outer.lock().upgrade.as_ref()?.permit.as_ref().map(|permit| connections.membership(permit))
+        let gate = outer.lock();
+        let permit = gate.upgrade.as_ref()?.permit.as_ref();
+        Some(permit.map_or_else(|| Membership::none(outer.id), |permit| connections.membership(permit)))
+    }
+
+    /// The id of a request that a layer further out has approved.
+    pub(super) fn id(extensions: &Extensions) -> Option<ConnectionId> {
+        extensions.get().map(|Slot(outer)| outer.id)
     }
 
     /// Whether a layer further out has approved the request for connections that take no more by now.

@@ -169,6 +169,15 @@ impl<R: Clone> WsHandshakeLayer<R> {
         self.with(|config| config.decision_timeout = timeout)
     }
 
+    /// How long a handshake may take to be answered, predicates and handler together. At its end the handler is dropped, its place
+    /// among the [`connections`](Self::connections) is free, and the client gets 503. The default is 30 seconds.
+    ///
+    /// Without such a time, a handler that waits before it accepts holds its place for as long as it waits, and may not be dropped when
+    /// its client goes away: over HTTP/1.1, hyper does not notice that if the client has sent a byte behind its handshake.
+    pub fn answer_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.answer_timeout = timeout)
+    }
+
     /// How long the server may take to hand the connection over once the answer was passed on, before the handler gets
     /// [`UpgradeError::TimedOut`](crate::UpgradeError::TimedOut). The default is 10 seconds.
     pub fn handoff_timeout(self, timeout: Duration) -> Self {
@@ -197,8 +206,9 @@ impl<R: Clone> WsHandshakeLayer<R> {
     where
         F: Fn(&Rejection) -> Response<B> + Clone + Send + Sync + 'static,
     {
-        let Config { policy, connections, handoff_timeout, decision_timeout, .. } = Arc::unwrap_or_clone(self.config);
-        let config = Config { policy, connections, handoff_timeout, decision_timeout, respond };
+        let Config { policy, connections, handoff_timeout, decision_timeout, answer_timeout, .. } =
+            Arc::unwrap_or_clone(self.config);
+        let config = Config { policy, connections, handoff_timeout, decision_timeout, answer_timeout, respond };
         WsHandshakeLayer { config: Arc::new(config) }
     }
 
@@ -226,6 +236,7 @@ impl From<Policy> for WsHandshakeLayer {
             connections: None,
             handoff_timeout: timeout,
             decision_timeout: timeout,
+            answer_timeout: 3 * timeout,
             respond: DefaultRejectionResponse,
         };
         Self { config: Arc::new(config) }

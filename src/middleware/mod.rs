@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod config;
+mod deadline;
 mod extended_connect;
 mod extraction;
 mod future;

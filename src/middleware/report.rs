@@ -3,8 +3,9 @@
 use http::Uri;
 use tracing::Level;
 
-use super::upgrade_error::UpgradeError;
+use super::{handoff::Handoff, upgrade_error::UpgradeError};
 use crate::{
+    connections::ConnectionId,
     handshake::{Authority, Origin, Rejection, RejectionKind, ServerHandshake, client::RequestHead},
     observe::{
         events::{self, RequestFields},
@@ -12,12 +13,12 @@ use crate::{
     },
 };
 
-pub(super) fn handshake_approved(server: &ServerHandshake, uri: &Uri) {
+pub(super) fn handshake_approved(id: ConnectionId, server: &ServerHandshake, uri: &Uri) {
     let origin = server.origin().map(Origin::as_str);
     let request = RequestFields { path: uri.path(), origin, host: None, version: server.http_version() };
-    events::handshake_approved(request, server.subprotocol());
+    events::handshake_approved(id, request, server.subprotocol());
     if let Some(reported) = server.reported() {
-        events::handshake_reported(request, reported);
+        events::handshake_reported(id, request, reported);
     }
     metrics::handshake_approved(request.version);
 }
@@ -40,7 +41,7 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
             Level::WARN,
             Some("turn on the feature `http2` of ws-handshake, or have the server not announce extended `CONNECT`"),
         ),
-        RejectionKind::DecisionTimedOut => (Level::WARN, None),
+        RejectionKind::DecisionTimedOut | RejectionKind::AnswerTimedOut => (Level::WARN, None),
         RejectionKind::UpgradeUnsupported => (Level::ERROR, None),
         _ => (Level::INFO, None),
     };
@@ -58,16 +59,25 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
 }
 
 /// A handler has accepted a handshake that the layer refuses now.
-pub(super) fn accepted_handshake_refused(rejection: &Rejection, server: &ServerHandshake, path: Option<&str>) {
+pub(super) fn accepted_handshake_refused(rejection: &Rejection, handoff: &Handoff) {
     // It has been counted as approved.
-    events::accepted_handshake_refused(path, server.origin().map(Origin::as_str), server.http_version(), rejection);
+    let Handoff { id, server, .. } = handoff;
+    let origin = server.origin().map(Origin::as_str);
+    events::accepted_handshake_refused(*id, handoff.path(), origin, server.http_version(), rejection);
+}
+
+/// The handler of an approved handshake has not answered in time.
+pub(super) fn unanswered_handshake_refused(rejection: &Rejection, handoff: &Handoff) {
+    let Handoff { id, server, .. } = handoff;
+    let origin = server.origin().map(Origin::as_str);
+    events::unanswered_handshake_refused(*id, handoff.path(), origin, server.http_version(), rejection);
 }
 
 /// An accepted handshake has not become a stream, and no handler hears of that.
-pub(super) fn upgrade_failed(error: UpgradeError) {
+pub(super) fn upgrade_failed(id: ConnectionId, error: UpgradeError) {
     // A server that stops is no fault, and its refusal has been logged.
     if error != UpgradeError::ServerDraining {
-        events::upgrade_failed(&error);
+        events::upgrade_failed(id, &error);
     }
 }
 

@@ -12,6 +12,7 @@ use hyper::body::Body;
 use self::sealed::Sealed;
 use super::report;
 use crate::{
+    connections::ConnectionId,
     grammar::lists,
     handshake::{Rejection, client::RequestHead},
     observe::events,
@@ -107,20 +108,20 @@ pub(super) fn is_foreign_acceptance<B: Body>(response: &Response<B>, over_http1:
 }
 
 /// Makes an answer that accepts nothing leave properly, whoever wrote it.
-pub(super) fn close_unaccepted<B: Body>(response: &mut Response<B>, over_http1: bool) {
+pub(super) fn close_unaccepted<B: Body>(id: ConnectionId, response: &mut Response<B>, over_http1: bool) {
     let status = response.status();
     if over_http1 {
-        events::not_accepted(status.as_u16());
+        events::not_accepted(id, status.as_u16());
         return close(response);
     }
     // RFC 9113 §8.5: a 2xx accepts a `CONNECT`, which no page means to do. §8.6: HTTP/2 has no 101.
     let instead = match status {
         StatusCode::SWITCHING_PROTOCOLS => StatusCode::INTERNAL_SERVER_ERROR,
         _ if status.is_success() => StatusCode::NOT_ACCEPTABLE,
-        StatusCode::METHOD_NOT_ALLOWED => return events::connect_not_routed(),
-        _ => return events::not_accepted(status.as_u16()),
+        StatusCode::METHOD_NOT_ALLOWED => return events::connect_not_routed(id),
+        _ => return events::not_accepted(id, status.as_u16()),
     };
-    events::accepts_nothing(status.as_u16(), instead.as_u16());
+    events::accepts_nothing(id, status.as_u16(), instead.as_u16());
     *response.status_mut() = instead;
     if response.body().is_end_stream() {
         // It may be the length of a body that axum took.

@@ -1,4 +1,4 @@
-//! The decision on a request: classify, read, decide, admit, then hand over or refuse.
+//! The decision on a request: classify, read, ask for a place, decide, take the place, then hand over or refuse.
 
 use std::{
     fmt, mem,
@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, Version, request::Parts};
 use tower_service::Service;
 
 use super::{
@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     connections::{ConnectionPermit, Full},
-    handshake::{Rejection, RejectionKind, client::RequestHead},
+    handshake::{ClientHandshake, Rejection, RejectionKind, ServerHandshake, client::RequestHead},
+    policy::Deciding,
 };
 
 /// The service of a [`WsHandshakeLayer`](crate::WsHandshakeLayer).
@@ -94,16 +95,12 @@ impl<S, R> WsHandshake<S, R> {
             Err(rejection) => return self.refuse(rejection, &request),
         };
 
-        let (parts, body) = request.into_parts();
-        let mut deciding = self.config.policy.decide(&client, &parts);
-        let decision = deciding.now();
-        // A handshake that is refused takes no place from others.
-        let is_refused = matches!(decision, Some(Err(_)));
-        let permit = if is_refused { Ok(None) } else { admit(&self.config, &parts) };
+        let (mut parts, body) = request.into_parts();
+        let decided = self.decide_and_admit(&client, &mut parts);
         let request = Request::from_parts(parts, body);
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(kind) => return self.refuse(Rejection::new(kind, request.version()), &request),
+        let Decided { deciding, decision, permit } = match decided {
+            Ok(decided) => decided,
+            Err(full) => return self.refuse(rejection(full, request.version()), &request),
         };
 
         let Some(decision) = decision else {
@@ -120,6 +117,26 @@ impl<S, R> WsHandshake<S, R> {
         };
         let outcome = Handling::start(&self.config, decision, permit, &mut self.inner, request);
         ResponseFuture::decided(outcome, &self.config)
+    }
+
+    /// Who finds no place among the connections costs no predicate a call, and who is refused takes no place from others.
+    fn decide_and_admit(&self, client: &ClientHandshake, parts: &mut Parts) -> Result<Decided, Full> {
+        let Config { connections, policy, .. } = &*self.config;
+        let asking = match connections {
+            Some(connections) => {
+                connections.count_try(parts)?;
+                let membership = Handoff::membership(&parts.extensions, connections);
+                Some(connections.ask(parts, membership)?)
+            }
+            None => None,
+        };
+        let mut deciding = policy.decide(client, parts);
+        let decision = deciding.now();
+        let permit = match asking {
+            Some(asking) if !matches!(decision, Some(Err(_))) => asking.enter()?,
+            _ => None,
+        };
+        Ok(Decided { deciding, decision, permit })
     }
 
     /// Keeps a handshake from the inner service.
@@ -142,15 +159,22 @@ impl<S, R> WsHandshake<S, R> {
     }
 }
 
-/// Takes a place among the connections for a handshake that the policy does not refuse.
-fn admit<R>(config: &Config<R>, parts: &Parts) -> Result<Option<ConnectionPermit>, RejectionKind> {
-    let Some(connections) = &config.connections else { return Ok(None) };
-    let membership = Handoff::membership(&parts.extensions, connections);
-    connections.admit(parts, membership).map_err(|full| match full {
+/// A handshake that the policy has looked at, and its place among the connections unless it is refused.
+struct Decided {
+    deciding: Deciding,
+    /// `None` where an asynchronous predicate has to be awaited.
+    decision: Option<Result<ServerHandshake, Rejection>>,
+    permit: Option<ConnectionPermit>,
+}
+
+fn rejection(full: Full, version: Version) -> Rejection {
+    let kind = match full {
         Full::Closed => RejectionKind::ServerDraining,
         Full::Limit => RejectionKind::ConnectionLimitReached,
         Full::KeyLimit => RejectionKind::KeyLimitReached,
-    })
+        Full::Rate(wait) => return Rejection::retry_after(RejectionKind::RateLimitReached, version, wait),
+    };
+    Rejection::new(kind, version)
 }
 
 impl<S: Clone, R> Clone for WsHandshake<S, R> {

@@ -79,6 +79,9 @@ impl WsStream {
         let has_extras = !agreed.is_empty() || record.is_observed();
         let extras = has_extras.then(|| Box::new(Extras { agreed, record }));
         let io = SyncWrapper::new(TokioIo::new(upgraded));
+        if let Some(permit) = &permit {
+            permit.watch();
+        }
         Self { io, is_write_vectored, over_http1, side: Side::Server, extras, permit }
     }
 
@@ -123,7 +126,16 @@ impl WsStream {
         self
     }
 
-    /// Resolves when the connection is asked to come to its end, by [`Connections::drain`](crate::Connections::drain).
+    /// Its place among the [`Connections`](crate::Connections) of the layer, if that has any: to
+    /// [close](ConnectionPermit::close_at) the connection when its token expires.
+    #[must_use]
+    pub fn permit(&self) -> Option<&ConnectionPermit> {
+        self.permit.as_ref()
+    }
+
+    /// Resolves when the connection is asked to come to its end, and [`Closing::reason`] tells why: a
+    /// [drain](crate::Connections::drain), its [age](crate::Connections::max_age), its peer's
+    /// [silence](crate::Connections::idle_timeout), or the application.
     ///
     /// The future is the caller's own: take it before a framing library takes the stream.
     pub fn closing(&self) -> Closing {
@@ -139,6 +151,9 @@ impl WsStream {
     }
 
     fn split(self) -> (WsStreamParts, ConnectionRecord) {
+        if let Some(permit) = &self.permit {
+            permit.unwatch();
+        }
         let Extras { agreed: Agreed { subprotocol, deflate }, record } =
             self.extras.map(|extras| *extras).unwrap_or_default();
         let parts =
@@ -215,25 +230,31 @@ impl WsStream {
     }
 
     fn ended<T>(&mut self) -> Poll<io::Result<T>> {
-        self.record(|record| record.ends(EndReason::Drained));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by a drain")))
+        self.record(|record| record.ends(EndReason::Ended));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended by the server")))
     }
 }
 
 impl AsyncRead for WsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_ended() {
-            self.record(|record| record.ends(EndReason::Drained));
+            self.record(|record| record.ends(EndReason::Ended));
             return Poll::Ready(Ok(()));
         }
         let before = buf.remaining();
         let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
         if read.is_pending() && self.poll_ended(cx, Half::Read) {
-            self.record(|record| record.ends(EndReason::Drained));
+            self.record(|record| record.ends(EndReason::Ended));
             return Poll::Ready(Ok(()));
         }
+        let bytes = before - buf.remaining();
+        if bytes > 0
+            && let Some(permit) = &self.permit
+        {
+            permit.hear();
+        }
         if before > 0 {
-            self.record(|record| record.read(&read, before - buf.remaining()));
+            self.record(|record| record.read(&read, bytes));
         }
         read
     }

@@ -1,19 +1,16 @@
 //! A handshake that waits for an asynchronous predicate.
 
 use std::{
-    pin::{Pin, pin},
+    mem,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
-use tokio::{
-    task::unconstrained,
-    time::{Sleep, sleep},
-};
 use tower_service::Service;
 
-use super::{config::Config, handling::Handling, handoff::Handoff, response::RejectionResponse};
+use super::{config::Config, deadline::Deadline, handling::Handling, handoff::Handoff, response::RejectionResponse};
 use crate::{
     connections::ConnectionPermit,
     handshake::{Rejection, RejectionKind},
@@ -24,7 +21,10 @@ use crate::{
 pub(super) struct Undecided<S, ReqBody, R> {
     config: Arc<Config<R>>,
     deciding: Deciding,
-    timeout: Option<Pin<Box<Sleep>>>,
+    /// That of the decision.
+    deadline: Deadline,
+    /// That of the answer, which the handler has to keep too.
+    answer_deadline: Deadline,
     permit: Option<ConnectionPermit>,
     ready: S,
     request: Option<Request<ReqBody>>,
@@ -35,11 +35,23 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         config: Arc<Config<R>>, deciding: Deciding, permit: Option<ConnectionPermit>, ready: S,
         request: Request<ReqBody>,
     ) -> Self {
-        Self { config, deciding, timeout: None, permit, ready, request: Some(request) }
+        Self {
+            config,
+            deciding,
+            deadline: Deadline::default(),
+            answer_deadline: Deadline::default(),
+            permit,
+            ready,
+            request: Some(request),
+        }
     }
 
     pub(super) fn config(&self) -> &Arc<Config<R>> {
         &self.config
+    }
+
+    pub(super) fn take_answer_deadline(&mut self) -> Deadline {
+        mem::take(&mut self.answer_deadline)
     }
 
     /// The outcome of the decision: the inner service at work on the handshake, or the refusal.
@@ -52,10 +64,11 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         let decision = match Pin::new(&mut self.deciding).poll(cx) {
             Poll::Ready(decision) => Some(decision),
             Poll::Pending => {
-                let limit = self.config.decision_timeout;
-                let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep(limit)));
-                // A predicate that is always busy leaves nothing of this task's budget, without which no timer fires.
-                ready!(pin!(unconstrained(timeout.as_mut())).poll(cx));
+                let Config { decision_timeout, answer_timeout, .. } = *self.config;
+                let answer_is_late = self.answer_deadline.poll(answer_timeout, cx).is_ready();
+                if !answer_is_late {
+                    ready!(self.deadline.poll(decision_timeout, cx));
+                }
                 None
             }
         };

@@ -235,7 +235,8 @@ impl WsUpgrade {
     /// As [`accept`](Self::accept), where nobody else hears of a failure.
     #[cfg(feature = "axum")]
     pub(crate) async fn accept_traced(self) -> Result<WsStream, UpgradeError> {
-        self.accept().await.inspect_err(|error| report::upgrade_failed(*error))
+        let id = self.handoff.id;
+        self.accept().await.inspect_err(|error| report::upgrade_failed(id, *error))
     }
 
     /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
@@ -263,6 +264,7 @@ impl WsUpgrade {
         let Self { handoff, acceptance, on_failed_upgrade } = self;
         let agreed = acceptance.agreed.clone();
         let mut response = acceptance.into_response(&handoff.server);
+        let id = handoff.id;
         let continuation = {
             let handoff = Arc::clone(&handoff);
             async move {
@@ -274,7 +276,7 @@ impl WsUpgrade {
                 match (stream, on_failed_upgrade) {
                     (Ok(stream), _) => callback(stream).await,
                     (Err(error), Some(failed)) => failed.into_inner()(error),
-                    (Err(error), None) => report::upgrade_failed(error),
+                    (Err(error), None) => report::upgrade_failed(id, error),
                 }
             }
         };
@@ -288,7 +290,7 @@ async fn take_over(upgrade: Upgrade, handoff: &Handoff, agreed: Agreed) -> Resul
     let Upgrade { on_upgrade, permit } = upgrade;
     let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)?;
     let upgraded = upgraded.map_err(|error| UpgradeError::from_hyper(&error))?;
-    let record = handoff.open_record(agreed.subprotocol());
+    let record = handoff.open_record(agreed.subprotocol(), permit.as_ref());
     Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed, permit, record))
 }
 

@@ -6,6 +6,7 @@ use super::{
     connection_span::ConnectionSpan,
     metrics::{self, Meter},
 };
+use crate::connections::{CloseReason, Closing};
 
 /// The record of a connection, which ends when it is dropped. It is empty where nobody looks.
 #[derive(Default)]
@@ -13,6 +14,8 @@ pub(crate) struct ConnectionRecord(Option<Box<Observed>>);
 
 struct Observed {
     span: Option<ConnectionSpan>,
+    /// Knows why the connection was asked to close.
+    closing: Closing,
     meter: Meter,
     since: Instant,
     read: u64,
@@ -29,8 +32,8 @@ pub(crate) enum EndReason {
     Eof,
     /// A read or a write failed.
     Failed,
-    /// A drain reached its deadline.
-    Drained,
+    /// It was ended, at the deadline of a drain or after the grace of its lifetime.
+    Ended,
     /// The handler took the stream apart: the end of the connection cannot be seen.
     Taken,
 }
@@ -41,16 +44,17 @@ impl EndReason {
             Self::Dropped => "dropped",
             Self::Eof => "eof",
             Self::Failed => "error",
-            Self::Drained => "drained",
+            Self::Ended => "ended",
             Self::Taken => "taken",
         }
     }
 }
 
 impl ConnectionRecord {
-    pub(crate) fn new(span: Option<ConnectionSpan>) -> Self {
+    pub(crate) fn new(span: Option<ConnectionSpan>, closing: Closing) -> Self {
         Self(Some(Box::new(Observed {
             span,
+            closing,
             meter: metrics::connection_opened(),
             since: Instant::now(),
             read: 0,
@@ -100,9 +104,10 @@ impl ConnectionRecord {
 impl Drop for Observed {
     fn drop(&mut self) {
         let end = self.end.name();
-        metrics::connection_ended(&self.meter, self.since.elapsed(), end);
+        let reason = self.closing.reason().map_or("none", CloseReason::as_str);
+        metrics::connection_ended(&self.meter, self.since.elapsed(), end, reason);
         if let Some(span) = &self.span {
-            span.end(self.read, self.written, end);
+            span.end(self.read, self.written, end, reason);
         }
     }
 }

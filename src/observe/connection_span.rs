@@ -3,6 +3,7 @@
 use tracing::{Instrument, Span, field::Empty};
 
 use super::events::TARGET;
+use crate::connections::ConnectionId;
 
 /// The span of one connection, from its acceptance to its end.
 #[derive(Clone, Debug)]
@@ -10,8 +11,9 @@ pub(crate) struct ConnectionSpan(Span);
 
 impl ConnectionSpan {
     /// It follows from the span of the request, which may end now.
-    pub(crate) fn new(path: &str, origin: Option<&str>, version: &str) -> Self {
+    pub(crate) fn new(id: ConnectionId, path: &str, origin: Option<&str>, version: &str) -> Self {
         let span = tracing::info_span!(target: TARGET, parent: None, "websocket",
+            %id,
             path,
             origin,
             version,
@@ -19,6 +21,7 @@ impl ConnectionSpan {
             bytes_read = Empty,
             bytes_written = Empty,
             end = Empty,
+            close_reason = Empty,
         );
         span.follows_from(Span::current());
         Self(span)
@@ -33,9 +36,12 @@ impl ConnectionSpan {
         self.0.record("subprotocol", subprotocol);
     }
 
-    pub(crate) fn end(&self, read: u64, written: u64, end: &'static str) {
+    pub(crate) fn end(&self, read: u64, written: u64, end: &'static str, close_reason: &'static str) {
         self.0.record("bytes_read", read).record("bytes_written", written).record("end", end);
-        tracing::debug!(target: TARGET, parent: &self.0, bytes_read = read, bytes_written = written, end, "connection ended");
+        self.0.record("close_reason", close_reason);
+        tracing::debug!(target: TARGET, parent: &self.0, bytes_read = read, bytes_written = written, end, close_reason,
+            "connection ended"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use tracing::Level;
 
 use super::escaped_path::EscapedPath;
+use crate::connections::ConnectionId;
 
 /// What a filter names: the crate, whatever its modules are called.
 pub(crate) const TARGET: &str = "ws_handshake";
@@ -20,15 +21,15 @@ pub(crate) struct RequestFields<'a> {
     pub(crate) version: &'static str,
 }
 
-pub(crate) fn handshake_approved(request: RequestFields<'_>, subprotocol: Option<&str>) {
+pub(crate) fn handshake_approved(id: ConnectionId, request: RequestFields<'_>, subprotocol: Option<&str>) {
     let RequestFields { path, origin, version, .. } = request;
-    tracing::debug!(target: TARGET, path = %EscapedPath(path), origin, subprotocol, version, "handshake approved");
+    tracing::debug!(target: TARGET, %id, path = %EscapedPath(path), origin, subprotocol, version, "handshake approved");
 }
 
 /// A policy that only reports has let a handshake through.
-pub(crate) fn handshake_reported(request: RequestFields<'_>, reason: &dyn fmt::Display) {
+pub(crate) fn handshake_reported(id: ConnectionId, request: RequestFields<'_>, reason: &dyn fmt::Display) {
     let RequestFields { path, origin, version, .. } = request;
-    tracing::warn!(target: TARGET, %reason, path = %EscapedPath(path), origin, version,
+    tracing::warn!(target: TARGET, %id, %reason, path = %EscapedPath(path), origin, version,
         "handshake let through that would be refused"
     );
 }
@@ -56,10 +57,19 @@ pub(crate) fn handshake_refused(
 
 /// The server began to stop between the approval of a handshake and its acceptance. The path is escaped already.
 pub(crate) fn accepted_handshake_refused(
-    path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
+    id: ConnectionId, path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
 ) {
-    tracing::info!(target: TARGET, reason = %reason, path = path.map(tracing::field::display), origin, version,
+    tracing::info!(target: TARGET, id = %id, %reason, path = path.map(tracing::field::display), origin, version,
         "handshake refused although a handler accepts it"
+    );
+}
+
+/// The path is escaped already.
+pub(crate) fn unanswered_handshake_refused(
+    id: ConnectionId, path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
+) {
+    tracing::warn!(target: TARGET, %id, %reason, path = path.map(tracing::field::display), origin, version,
+        "handshake refused because its handler did not answer in time"
     );
 }
 
@@ -89,26 +99,26 @@ pub(crate) fn connections_missing(path: &str) {
 }
 
 /// Another extractor has opened a socket, and its handler has no permit.
-pub(crate) fn permit_unclaimed(path: Option<&str>) {
-    tracing::warn!(target: TARGET, path = path.map(tracing::field::display),
+pub(crate) fn permit_unclaimed(id: ConnectionId, path: Option<&str>) {
+    tracing::warn!(target: TARGET, %id, path = path.map(tracing::field::display),
         "a handler that uses another extractor opened a socket that is not counted among the `connections` of its layer, and \
          that no drain reaches: take a `ConnectionPermit` in the handler, and keep it for as long as the socket lives (this \
          warning comes once)"
     );
 }
 
-pub(crate) fn not_accepted(status: u16) {
-    tracing::debug!(target: TARGET, status, "approved handshake answered without being accepted");
+pub(crate) fn not_accepted(id: ConnectionId, status: u16) {
+    tracing::debug!(target: TARGET, %id, status, "approved handshake answered without being accepted");
 }
 
-pub(crate) fn connect_not_routed() {
-    tracing::warn!(target: TARGET,
+pub(crate) fn connect_not_routed(id: ConnectionId) {
+    tracing::warn!(target: TARGET, %id,
         "approved handshake over HTTP/2 answered 405: its route has to take `CONNECT`, as `any(handler)` does"
     );
 }
 
-pub(crate) fn accepts_nothing(status: u16, instead: u16) {
-    tracing::warn!(target: TARGET, status, instead,
+pub(crate) fn accepts_nothing(id: ConnectionId, status: u16, instead: u16) {
+    tracing::warn!(target: TARGET, %id, status, instead,
         "a handler or a fallback answered a handshake over HTTP/2 with a status that would open the socket: accept \
          the `WsUpgrade`, or answer with another"
     );
@@ -122,22 +132,22 @@ pub(crate) fn deflate_not_known() {
     );
 }
 
-pub(crate) fn upgrade_failed(error: &dyn fmt::Display) {
-    tracing::warn!(target: TARGET, %error, "handshake accepted, but the upgrade failed");
+pub(crate) fn upgrade_failed(id: ConnectionId, error: &dyn fmt::Display) {
+    tracing::warn!(target: TARGET, %id, %error, "handshake accepted, but the upgrade failed");
 }
 
 /// A handler that accepted has returned, with a status unless it failed.
-pub(crate) fn handler_returned(status: Option<u16>) {
+pub(crate) fn handler_returned(id: ConnectionId, status: Option<u16>) {
     if status.is_some_and(|status| status >= 500) {
-        tracing::warn!(target: TARGET, status, "handler failed after accepting; its answer is dropped");
+        tracing::warn!(target: TARGET, %id, status, "handler failed after accepting; its answer is dropped");
     } else {
-        tracing::debug!(target: TARGET, status, "handler returned after accepting; its answer is dropped");
+        tracing::debug!(target: TARGET, %id, status, "handler returned after accepting; its answer is dropped");
     }
 }
 
 /// A handler that accepted a handshake that was refused all the same has returned, with a status unless it failed.
-pub(crate) fn refused_handler_returned(status: Option<u16>) {
-    tracing::debug!(target: TARGET, status, "handler returned after its handshake was refused; its answer is dropped");
+pub(crate) fn refused_handler_returned(id: ConnectionId, status: Option<u16>) {
+    tracing::debug!(target: TARGET, %id, status, "handler returned after its handshake was refused; its answer is dropped");
 }
 
 pub(crate) fn no_runtime() {

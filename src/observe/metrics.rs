@@ -15,14 +15,16 @@ use ::metrics::{
 /// |---|---|---|---|
 /// | `websocket.server.handshakes` | counter | handshakes decided | `outcome` (`approved`, `refused`), `error.type` of those refused (the [`RejectionKind`](crate::RejectionKind)), `network.protocol.version` (`1.1`, `2`; `1.0` and `3` of those refused) |
 /// | `websocket.server.active_connections` | gauge | connections | |
-/// | `websocket.server.connection.duration` | histogram | seconds | `end` (as the span has it) |
+/// | `websocket.server.connection.duration` | histogram | seconds | `end` and `close_reason` (as the span has them) |
 /// | `websocket.server.io` | counter | bytes of the stream, frames and all | `network.io.direction` (`receive`, `transmit`) |
 ///
 /// - *Approved* is what the layer lets through: whether its handler then accepts it, or answers 401, is the handler's to
 ///   count, and `active_connections` begins with the stream.
 /// - An `end` is `dropped` where the handler lets go of the stream, as it does after a clean closing handshake, whoever
-///   began that; `eof` where the client was gone first; `error` where reading or writing failed; `drained` where a drain
-///   ended it at its deadline; `taken` where the handler took the stream apart.
+///   began that; `eof` where the client was gone first; `error` where reading or writing failed; `ended` where it was
+///   ended at the deadline of a drain, or after the grace of its lifetime; `taken` where the handler took the stream apart.
+/// - A `close_reason` is why the connection was asked to close, as [`CloseReason::as_str`](crate::CloseReason::as_str) has it, or
+///   `none`.
 ///
 /// An exporter for Prometheus writes the dots as underscores, and, of `metrics-exporter-prometheus`, only
 /// `with_recommended_naming(true)` adds `_total`, `_seconds` and `_bytes`; the duration is a summary unless buckets are
@@ -96,9 +98,9 @@ measured! {
         meter.written.increment(bytes);
     }
 
-    fn connection_ended(meter: &Meter, lasted: Duration, end: &'static str) {
+    fn connection_ended(meter: &Meter, lasted: Duration, end: &'static str, close_reason: &'static str) {
         meter.active.decrement(1);
-        histogram!(DURATION, "end" => end).record(lasted);
+        histogram!(DURATION, "end" => end, "close_reason" => close_reason).record(lasted);
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     connection_record::ConnectionRecord, connection_span::ConnectionSpan, escaped_path::EscapedPath, events::TARGET,
     metrics,
 };
+use crate::connections::{Closing, ConnectionId};
 
 /// The span of an approved handshake that may become a connection. Boxed, because it is carried about, and empty where
 /// nobody looks.
@@ -35,17 +36,23 @@ impl PendingSpan {
     }
 
     /// The handshake's answer is on the way: here begins the span of the connection.
-    pub(crate) fn begin(&self, origin: Option<&str>, version: &str) -> Option<ConnectionSpan> {
+    pub(crate) fn begin(&self, id: ConnectionId, origin: Option<&str>, version: &str) -> Option<ConnectionSpan> {
         let pending = self.0.as_ref()?;
-        Some(pending.span.get_or_init(|| ConnectionSpan::new(&pending.path, origin, version)).clone())
+        Some(pending.span.get_or_init(|| ConnectionSpan::new(id, &pending.path, origin, version)).clone())
     }
 
     /// There is a stream: begins the record of the connection.
-    pub(crate) fn open(&self, origin: Option<&str>, version: &str, subprotocol: Option<&str>) -> ConnectionRecord {
-        let span = self.begin(origin, version).filter(|span| !span.is_disabled());
+    pub(crate) fn open(
+        &self, id: ConnectionId, origin: Option<&str>, version: &str, subprotocol: Option<&str>, closing: Closing,
+    ) -> ConnectionRecord {
+        let span = self.begin(id, origin, version).filter(|span| !span.is_disabled());
         if let (Some(span), Some(subprotocol)) = (&span, subprotocol) {
             span.record_subprotocol(subprotocol);
         }
-        if span.is_none() && !metrics::ENABLED { ConnectionRecord::default() } else { ConnectionRecord::new(span) }
+        if span.is_none() && !metrics::ENABLED {
+            ConnectionRecord::default()
+        } else {
+            ConnectionRecord::new(span, closing)
+        }
     }
 }

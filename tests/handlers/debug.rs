@@ -15,7 +15,7 @@ use crate::common::{Report, events};
 
 #[tokio::test]
 async fn what_a_server_is_made_of_shows_what_it_is() {
-    let connections = Connections::new().limit(9).limit_per(5, |_| None);
+    let connections = Connections::new().limit(9).limit_per(5, |_| None).rate_per(1, Duration::from_secs(60), |_| None);
     let origins = AllowOrigin::same_origin()
         .or(AllowOrigin::list(["https://a.com"]).unwrap())
         .or(AllowOrigin::predicate(|_, _| false))
@@ -28,7 +28,7 @@ async fn what_a_server_is_made_of_shows_what_it_is() {
     let rows = [
         (
             format!("{connections:?}"),
-            "Connections { len: 0, limits: Limits { all: 9, per_key: [KeyLimit { limit: 5, .. }] }, .. }",
+            "Connections { len: 0, limits: Limits { all: 9, per_key: [KeyLimit { limit: 5, .. }], rates: [RateLimit { window: 60s, .. }] }, .. }",
         ),
         (format!("{:?}", connections.drain().over(Duration::from_secs(1))), "Drain { over: 1s, deadline: 25s, .. }"),
         (format!("{shutdown:?}"), "GracefulShutdown { drain: Drain { over: 1s, deadline: 2s, .. }"),
@@ -87,7 +87,7 @@ async fn what_a_handler_gets_shows_what_it_is() {
     for expected in [
         r#"WsUpgrade { origin: Some(Origin("http://localhost")), subprotocol: None, .. }"#,
         "WsStream { subprotocol: None, .. }",
-        "Closing { is_closing: false, .. }",
+        "Closing { is_closing: false, reason: None, .. }",
         "Downcast { io: ",
     ] {
         let shown = events.next().await;
@@ -96,5 +96,5 @@ async fn what_a_handler_gets_shows_what_it_is() {
     drop(client);
     assert!(server.ws("/permit").connect().await.is_err());
     let shown = events.next().await;
-    assert!(shown.starts_with("ConnectionPermit { signal: Signal { state: "), "{shown}");
+    assert!(shown.starts_with("ConnectionPermit { id: ConnectionId("), "{shown}");
 }

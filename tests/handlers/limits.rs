@@ -1,6 +1,12 @@
 //! Connection limits, in all and for each key. Their timers take no time here.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, extract::State, routing::any};
 use http::StatusCode;
@@ -34,10 +40,12 @@ async fn a_permit_is_taken_before_an_asynchronous_predicate_and_not_by_who_is_re
         assert_eq!(refusal(ask("https://example.com")).await.status(), 503);
         assert_eq!(undecided.await.unwrap().unwrap_err().status(), 403);
         len(&connections, 0).await;
-        // Who is refused by a rule is told that rule, full or not.
+        // Who finds no place is told so, whatever the policy would say of it.
         let connected = ask("https://example.com").connect().await.unwrap();
-        assert_eq!(refusal(ask("nonsense")).await.status(), 400);
+        assert_eq!(refusal(ask("nonsense")).await.status(), 503);
         drop(connected);
+        len(&connections, 0).await;
+        assert_eq!(refusal(ask("nonsense")).await.status(), 400);
         len(&connections, 0).await;
     }
 }
@@ -50,6 +58,55 @@ async fn who_is_refused_by_one_limit_takes_no_place_of_another() {
     for over in Over::ALL {
         assert_eq!(refusal(over.ask(&server, "/ws")).await.status(), 503);
         assert_eq!((connections.len(), connections.len_of(None)), (1, 1), "{over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_place_costs_no_predicate_a_call() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let predicate = AllowOrigin::predicate(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        false
+    });
+    let full = [
+        Connections::new().limit(0),
+        Connections::new().limit_per(0, |_| None),
+        Connections::new().rate_per(0, Duration::from_secs(60), |_| None),
+    ];
+    for (over, connections) in Over::ALL.into_iter().flat_map(|over| full.iter().map(move |full| (over, full))) {
+        let layer = layer(connections).allow_origin(predicate.clone());
+        let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer));
+        let refusal = refusal(over.ask(&server, "/ws").origin("https://example.com")).await;
+        assert!([429, 503].contains(&refusal.status().as_u16()), "{refusal:?}");
+        assert_eq!(calls.load(Ordering::SeqCst), 0, "{over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_may_try_so_often_whatever_becomes_of_its_tries() {
+    let connections = Connections::new()
+        .rate_per(3, Duration::from_secs(60), |parts| Some(parts.headers.get("x-user")?.to_str().ok()?.into()));
+    for over in Over::ALL {
+        // Where layers stand one inside the other, a try counts once.
+        let app = Router::new().route("/ws", any(echo)).layer(layer(&connections)).layer(layer(&connections));
+        let server = TestServer::new(app);
+        let ask = |user: &str| over.ask(&server, "/ws").header("x-user", user);
+        let (one, other) = (format!("one {over:?}"), format!("other {over:?}"));
+        for _ in 0..2 {
+            assert_eq!(refusal(ask(&one).origin("https://evil.com")).await.status(), 403);
+        }
+        ask(&one).connect().await.unwrap();
+        let refused = refusal(ask(&one)).await;
+        assert_eq!(refused.status(), 429);
+        assert_eq!(refused.headers()["retry-after"], "20");
+        assert_eq!(refused.headers().contains_key("connection"), over.pick(true, false), "it closes");
+        ask(&other).connect().await.unwrap();
+        sleep(Duration::from_secs(19)).await;
+        assert_eq!(refusal(ask(&one)).await.headers()["retry-after"], "1", "{over:?}");
+        sleep(Duration::from_secs(1)).await;
+        ask(&one).connect().await.unwrap();
+        assert_eq!(refusal(ask(&one)).await.status(), 429, "{over:?}");
     }
 }
 

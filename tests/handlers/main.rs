@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod abandoned;
+mod answer_timeout;
 #[path = "../common/mod.rs"]
 mod common;
 mod debug;
@@ -9,6 +10,7 @@ mod drain;
 mod extract;
 mod http_version;
 mod layers;
+mod lifetimes;
 mod limits;
 mod negotiation;
 mod nesting;

@@ -11,13 +11,13 @@ use axum::{
 use http::StatusCode;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{sleep, timeout},
 };
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 
-use crate::support::{Handshake, Over, Report, SOON, echo, echo_by_callback, events, serve};
+use crate::support::{Client, Handshake, Over, Report, SOON, echo, echo_by_callback, events, serve};
 
 /// Waits until as many connections are open.
 async fn len(connections: &Connections, expected: usize, name: &str) {
@@ -28,6 +28,35 @@ async fn len(connections: &Connections, expected: usize, name: &str) {
     };
     let Err(_) = timeout(SOON, counted).await else { return };
     panic!("{name}: {} connections are open, not {expected}", connections.len());
+}
+
+/// hyper reads nothing while it has a byte that nobody has asked for, and so does not notice that the client is gone: see
+/// docs/results/hyper-early-byte.md.
+#[tokio::test]
+async fn clients_that_hyper_does_not_see_leave_hold_their_places_until_the_answer_is_late() {
+    const LIMIT: usize = 5;
+    async fn never(State(report): State<Report>, _ws: WsUpgrade) {
+        report.say("runs");
+        std::future::pending::<()>().await;
+    }
+    for (answer_timeout, left) in [(Duration::from_millis(100), 0), (Duration::from_secs(3600), LIMIT)] {
+        let (report, mut events) = events();
+        let connections = Connections::new().limit(LIMIT);
+        let layer = WsHandshakeLayer::new().connections(connections.clone()).answer_timeout(answer_timeout);
+        let app = Router::new().route("/never", any(never)).route("/ws", any(echo)).layer(layer).with_state(report);
+        let address = serve(app).await;
+        for _ in 0..LIMIT {
+            let mut attacker = TcpStream::connect(address).await.unwrap();
+            attacker.write_all(&[&Handshake::valid().to("/never").bytes()[..], b"x"].concat()).await.unwrap();
+            assert_eq!(events.next().await, "runs");
+            // With this its end is a reset.
+            attacker.set_zero_linger().unwrap();
+        }
+        sleep(Duration::from_millis(500)).await;
+        len(&connections, left, "after the attack").await;
+        let (_, head) = Client::handshake(address, &Handshake::valid()).await;
+        assert_eq!(head.status, if left == 0 { 101 } else { 503 }, "{answer_timeout:?}");
+    }
 }
 
 #[tokio::test]

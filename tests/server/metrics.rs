@@ -76,7 +76,7 @@ fn handshakes_connections_and_bytes_are_counted() {
         "error_type=\"OriginNotAllowed\",network_protocol_version=\"2\"} 1",
         "websocket_server_io{network_io_direction=\"receive\"} 10",
         "websocket_server_io{network_io_direction=\"transmit\"} 6",
-        "websocket_server_connection_duration_count{end=\"eof\"} 2",
+        "websocket_server_connection_duration_count{end=\"eof\",close_reason=\"none\"} 2",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }

@@ -51,7 +51,7 @@ async fn a_connection_has_a_span_of_its_own_that_tells_how_it_went() {
     let address = serve(app.layer(in_a_span)).await;
     for over in Over::ALL {
         for (path, said, end) in [
-            ("/straight", "straight goes on", "bytes_read=4 bytes_written=3 end=\"dropped\""),
+            ("/straight", "straight goes on", "bytes_read=4 bytes_written=3 end=\"dropped\" close_reason=\"none\""),
             ("/callback", "callback runs", "bytes_read=5 bytes_written=0 end=\"eof\""),
             ("/taken", "taken apart", "bytes_read=0 bytes_written=0 end=\"taken\""),
         ] {
@@ -80,7 +80,7 @@ async fn a_connection_has_a_span_of_its_own_that_tells_how_it_went() {
     let drained = connections.drain().over(Duration::ZERO).deadline(Duration::ZERO).await;
     assert_eq!(drained.aborted, 1);
     connections.wait().await;
-    assert!(logged().contains("bytes_read=0 bytes_written=0 end=\"drained\""));
+    assert!(logged().contains("bytes_read=0 bytes_written=0 end=\"ended\" close_reason=\"drain\""));
 }
 
 /// Where nobody looks at the spans of connections, what a handler says stays in that of its request.

@@ -30,7 +30,7 @@ async fn what_is_observed_can_be_scraped() {
         "outcome=\"approved\"",
         "error_type=\"OriginNotAllowed\"",
         "websocket_server_io_bytes_total{",
-        "websocket_server_connection_duration_seconds_bucket{end=\"dropped\",le=\"+Inf\"} 1",
+        "websocket_server_connection_duration_seconds_bucket{end=\"dropped\",close_reason=\"none\",le=\"+Inf\"} 1",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }

@@ -1,10 +1,11 @@
 use loom::{future::block_on, model, thread};
 
 use super::*;
+use crate::connections::CloseReason;
 
 fn admit(connections: &Connections) -> Option<ConnectionPermit> {
     let (parts, ()) = http::Request::new(()).into_parts();
-    connections.admit(&parts, None).ok().flatten()
+    connections.ask(&parts, None).and_then(Asking::enter).ok().flatten()
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn a_drain_ends_whoever_is_let_in_beside_it() {
         });
         connections.close();
         for signal in connections.registry.signals() {
-            signal.close();
+            signal.close(CloseReason::Drain);
         }
         block_on(connections.wait());
         entering.join().unwrap();

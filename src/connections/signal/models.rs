@@ -54,7 +54,7 @@ fn whoever_waits_hears_of_the_close_also_where_others_come_and_go() {
                 drop(closing);
             }
         });
-        signal.close();
+        signal.close(CloseReason::Drain);
         waiting.join().unwrap();
         leaving.join().unwrap();
     });
@@ -70,7 +70,7 @@ fn a_close_beside_an_end_undoes_nothing() {
         });
         let closing = thread::spawn({
             let signal = Arc::clone(&signal);
-            move || signal.close()
+            move || signal.close(CloseReason::Drain)
         });
         signal.end();
         reading.join().unwrap();
@@ -96,5 +96,59 @@ fn the_last_permit_to_go_closes() {
         signal.release();
         other.join().unwrap();
         waiting.join().unwrap();
+    });
+}
+
+#[test]
+fn what_a_peer_sends_beside_a_sweep_is_heard_by_the_next_one() {
+    model(|| {
+        let (signal, start) = (Arc::new(Signal::default()), Tick::now());
+        signal.watch();
+        assert_eq!(signal.turn(start, Some(10)), None);
+        let sweeping = thread::spawn({
+            let signal = Arc::clone(&signal);
+            move || signal.turn(start.after(10), Some(10))
+        });
+        signal.hear();
+        let beside = sweeping.join().unwrap();
+        assert!(matches!(beside, None | Some(Turn::Close(CloseReason::IdleTimeout))), "{beside:?}");
+        assert_eq!(signal.turn(start.after(19), Some(10)), None, "it has been heard since");
+    });
+}
+
+#[test]
+fn an_end_that_is_set_comes_no_sooner_for_a_permit_that_expires_meanwhile() {
+    model(|| {
+        let (signal, start) = (Arc::new(Signal::default()), Tick::now());
+        let leaving = thread::spawn({
+            let signal = Arc::clone(&signal);
+            move || signal.leave(CloseReason::IdleTimeout, start.after(100))
+        });
+        signal.close_at(start.after(10), true);
+        leaving.join().unwrap();
+        assert_eq!(signal.turn(start.after(99), None), None);
+        assert_eq!(signal.turn(start.after(100), None), Some(Turn::End));
+    });
+}
+
+#[test]
+fn of_two_reasons_at_once_everybody_hears_the_same_one() {
+    model(|| {
+        let signal = Arc::new(Signal::default());
+        let waiting = thread::spawn({
+            let mut closing = Closing::of(&signal);
+            move || {
+                block_on(&mut closing);
+                closing.reason()
+            }
+        });
+        let leaving = thread::spawn({
+            let signal = Arc::clone(&signal);
+            move || signal.leave(CloseReason::MaxAge, Tick::now().after(100))
+        });
+        signal.close(CloseReason::Drain);
+        leaving.join().unwrap();
+        assert_eq!(waiting.join().unwrap(), signal.reason());
+        assert!(signal.reason().is_some());
     });
 }

@@ -2,7 +2,7 @@ use http::Request;
 use loom::{future::block_on, model, thread};
 
 use super::*;
-use crate::policy::Policy;
+use crate::{connections::Asking, policy::Policy};
 
 /// An approved handshake, with a permit of `connections`.
 fn approved(connections: &Connections) -> Handoff {
@@ -18,8 +18,15 @@ fn approved(connections: &Connections) -> Handoff {
     let (parts, ()) = request.into_parts();
     let server = Policy::new().decide(&client, &parts).now().unwrap().unwrap();
     let on_upgrade = hyper::upgrade::on(Request::new(()));
-    let permit = connections.admit(&parts, None).unwrap();
-    Handoff::new(server, None, Duration::from_secs(1), PendingSpan::new("/", false), Upgrade { on_upgrade, permit })
+    let permit = connections.ask(&parts, None).and_then(Asking::enter).unwrap();
+    Handoff::new(
+        ConnectionId::next(),
+        server,
+        None,
+        Duration::from_secs(1),
+        PendingSpan::new("/", false),
+        Upgrade { on_upgrade, permit },
+    )
 }
 
 /// One that is offered to a handler, which has taken it.

@@ -1,0 +1,213 @@
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use futures_util::FutureExt as _;
+use http::request::Parts;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, advance, sleep, timeout},
+};
+
+use super::*;
+use crate::connections::{Asking, CloseReason, ConnectionPermit, Connections, Half};
+
+fn admit(connections: &Connections) -> ConnectionPermit {
+    let parts: Parts = http::Request::new(()).into_parts().0;
+    connections.ask(&parts, None).and_then(Asking::enter).expect("admitted").expect("for the first time")
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// When the connection is asked to close, and why.
+async fn asked(permit: &ConnectionPermit) -> (Duration, Option<CloseReason>) {
+    let start = Instant::now();
+    let mut closing = permit.closing();
+    timeout(100 * SECOND, &mut closing).await.expect("asked to close");
+    (start.elapsed(), closing.reason())
+}
+
+async fn ended(permit: &ConnectionPermit) {
+    poll_fn(|cx| if permit.poll_ended(cx, Half::Read) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_came_together_are_asked_to_close_apart_and_ended_after_the_grace() {
+    let connections = Connections::new().max_age(5 * SECOND).grace(2 * SECOND);
+    let start = Instant::now();
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    for _ in 0..10_000 {
+        let permit = admit(&connections);
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let mut closing = permit.closing();
+            (&mut closing).await;
+            sender.send((start.elapsed(), closing.reason())).unwrap();
+            ended(&permit).await;
+        });
+    }
+    let mut times = Vec::new();
+    for _ in 0..10_000 {
+        let (after, reason) = asked.recv().await.unwrap();
+        assert_eq!(reason, Some(CloseReason::MaxAge));
+        times.push(after);
+    }
+    let (first, last) = (times[0], times[9_999]);
+    assert!(first >= millis(4_500) && last <= millis(5_500) + 3 * Tick::LENGTH, "{first:?} to {last:?}");
+    let mut tenths = [0; 10];
+    for time in times {
+        let after = time.saturating_sub(first).as_millis();
+        let tenth = after * 10 / (last.saturating_sub(first) + Tick::LENGTH).as_millis();
+        tenths[usize::try_from(tenth).unwrap()] += 1;
+    }
+    assert!(tenths.iter().all(|count| (900..=1_100).contains(count)), "{tenths:?}");
+    connections.wait().await;
+    let gone = start.elapsed();
+    assert!((millis(7_400)..millis(7_700)).contains(&gone), "{gone:?}");
+    assert_eq!(connections.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_silent_is_asked_to_close_and_one_that_speaks_is_not() {
+    let connections = Connections::new().idle_timeout(10 * SECOND).grace(3 * SECOND);
+    let (silent, speaking, foreign, apart) =
+        (admit(&connections), admit(&connections), admit(&connections), admit(&connections));
+    for permit in [&silent, &speaking, &apart] {
+        permit.watch();
+    }
+    apart.unwatch();
+    let start = Instant::now();
+    let speaks = async {
+        loop {
+            sleep(millis(9_800)).await;
+            speaking.hear();
+        }
+    };
+    let (after, reason) = tokio::select! {
+        asked = asked(&silent) => asked,
+        () = speaks => unreachable!(),
+    };
+    assert_eq!(reason, Some(CloseReason::IdleTimeout));
+    assert!((10 * SECOND..=millis(10_200)).contains(&after), "{after:?}");
+    // What it sends now changes nothing.
+    silent.hear();
+    ended(&silent).await;
+    assert!((13 * SECOND..=millis(13_500)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    let speaks = async {
+        for _ in 0..10 {
+            speaking.hear();
+            sleep(9 * SECOND).await;
+        }
+    };
+    speaks.await;
+    for permit in [&speaking, &foreign, &apart] {
+        assert!(!permit.closing().is_closing());
+    }
+    assert!(asked(&speaking).await.0 <= 2 * SECOND, "it is silent now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_earliest_end_counts_and_the_first_reason() {
+    let connections = Connections::new().max_age(60 * SECOND).grace(SECOND);
+    let now = Instant::now();
+
+    let permit = admit(&connections);
+    permit.close_at(now + 30 * SECOND);
+    permit.close_at(now + 20 * SECOND);
+    permit.close_at(now + 40 * SECOND);
+    permit.close_at(now + Duration::from_secs(200 * 24 * 3600));
+    let (after, reason) = asked(&permit).await;
+    assert!((20 * SECOND..21 * SECOND).contains(&after), "{after:?}");
+    assert_eq!(reason, Some(CloseReason::Expired));
+    permit.close(CloseReason::Application(4000));
+    assert_eq!(permit.closing().reason(), Some(CloseReason::Expired), "the first");
+
+    let permit = admit(&connections);
+    permit.close_at(Instant::now() + 90 * SECOND);
+    let (after, reason) = asked(&permit).await;
+    assert!((54 * SECOND..67 * SECOND).contains(&after), "{after:?}");
+    assert_eq!(reason, Some(CloseReason::MaxAge));
+
+    let permit = admit(&connections);
+    permit.close_at(Instant::now() - SECOND);
+    assert!(asked(&permit).await.0 < SECOND, "it has expired");
+
+    let permit = admit(&connections);
+    permit.close(CloseReason::Application(4003));
+    permit.close_at(Instant::now());
+    assert_eq!(permit.closing().reason(), Some(CloseReason::Application(4003)));
+    assert!(permit.closing().is_closing() && !permit.is_ended());
+    let start = Instant::now();
+    ended(&permit).await;
+    assert!((SECOND..2 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_closes_and_expires_without_other_lifetimes() {
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    assert!(asked(&permit).now_or_never().is_none());
+    advance(100 * SECOND).await;
+    assert!(!permit.closing().is_closing());
+    permit.close_at(Instant::now() + 5 * SECOND);
+    let (after, reason) = asked(&permit).await;
+    assert!((5 * SECOND..=millis(5_500)).contains(&after), "{after:?}");
+    assert_eq!(reason, Some(CloseReason::Expired));
+    let start = Instant::now();
+    ended(&permit).await;
+    assert!((10 * SECOND..11 * SECOND).contains(&start.elapsed()), "by default: {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_counts_only_what_it_ends_itself() {
+    let connections = Connections::new().grace(SECOND);
+    let (aged, drained) = (admit(&connections), admit(&connections));
+    aged.close(CloseReason::Application(4000));
+    let outcome = connections.drain().over(Duration::ZERO).deadline(10 * SECOND).await;
+    assert_eq!((outcome.closed, outcome.aborted), (0, 1));
+    assert!(aged.is_ended() && drained.is_ended());
+    assert_eq!(aged.closing().reason(), Some(CloseReason::Application(4000)));
+    assert_eq!(drained.closing().reason(), Some(CloseReason::Drain));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_drains_is_ended_by_its_age_if_that_is_earlier() {
+    let connections = Connections::new().max_age(10 * SECOND).grace(SECOND);
+    let permit = admit(&connections);
+    let start = Instant::now();
+    let draining = tokio::spawn(connections.drain().over(Duration::ZERO).deadline(60 * SECOND).into_future());
+    assert_eq!(asked(&permit).await.1, Some(CloseReason::Drain));
+    ended(&permit).await;
+    assert!((10 * SECOND..13 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+    drop(permit);
+    let outcome = draining.await.unwrap();
+    assert_eq!((outcome.closed, outcome.aborted), (1, 0));
+}
+
+#[test]
+fn another_runtime_sweeps_where_the_first_has_ended() {
+    let connections = Connections::new().max_age(Duration::from_millis(30)).grace(SECOND);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let first = runtime();
+    let old = first.block_on(async { admit(&connections) });
+    drop(first);
+    runtime().block_on(async {
+        let new = admit(&connections);
+        new.closing().await;
+        old.closing().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_sweeps_for_connections_without_lifetimes_nor_after_the_last_handle() {
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let registry = Arc::downgrade(&connections.registry);
+    assert!(!connections.registry.swept.load(Ordering::Relaxed));
+    permit.close(CloseReason::Expired);
+    assert!(connections.registry.swept.load(Ordering::Relaxed));
+    drop((permit, connections));
+    assert!(registry.upgrade().is_none());
+}
