@@ -23,7 +23,10 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message},
+    tungstenite::{
+        self, Message,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
 };
 use ws_handshake::{AllowHost, Connections, Subprotocols, WsHandshakeLayer, WsStream};
 
@@ -82,7 +85,8 @@ async fn visit(room: &Room, stream: WsStream) -> Result<(), Box<dyn Error + Send
         }
     }
     // The server is about to stop. What the client sends until it answers the close is read, so that it sees that.
-    socket.close(None).await?;
+    let code = closing.reason().map_or(CloseCode::Away, |reason| CloseCode::from(reason.close_code()));
+    socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
     while socket.try_next().await?.is_some() {}
     Ok(())
 }

@@ -54,8 +54,9 @@ async fn echo(stream: WsStream) {
             return;
         }
     }
-    let away = CloseFrame { code: CloseCode::Away, reason: "the server is about to stop".into() };
-    if socket.close(Some(away)).await.is_ok() {
+    // 1001: the server is about to stop.
+    let code = closing.reason().map_or(CloseCode::Away, |reason| CloseCode::from(reason.close_code()));
+    if socket.close(Some(CloseFrame { code, reason: "".into() })).await.is_ok() {
         // What the client sends until it answers the close is read, so that nothing is cut off.
         while let Ok(Some(_)) = socket.try_next().await {}
     }

@@ -120,7 +120,11 @@ fn limits(args: &Args) -> Connections {
 }
 
 fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
-    let mut layer = WsHandshakeLayer::new().add_trusted_origins(&args.allow_origin)?.connections(connections.clone());
+    let mut layer = WsHandshakeLayer::new()
+        .add_trusted_origins(&args.allow_origin)?
+        .connections(connections.clone())
+        // The upstream's own timeout comes first, and gives 504.
+        .answer_timeout(args.upstream_timeout + Duration::from_secs(5));
     if args.require_origin {
         layer = layer.require_origin(true);
     }
