@@ -30,7 +30,7 @@ pub(super) fn write(all: &[Flooded]) {
     let mut text = format!(
         "# Floods\n\n\
          `cargo bench -p ws-handshake --all-features --bench floods -- --write` writes this file. The server has a limit of {LIMIT} for its \
-         connections, and {HEAD_TIMEOUT:?} for a head and for a hand-off. Meanwhile others come one after the other, each with a \
+         connections, and {HEAD_TIMEOUT:?} for a head, for an answer and for a hand-off. Meanwhile others come one after the other, each with a \
          handshake and a byte that is echoed; the flood is on the same two cores as they and the server, and takes its share of \
          them. The benchmark fails where memory or files are not back in the end, or somebody else is not served.\n\n\
          | flood | others served | ms quiet: p50, p99 | ms meanwhile: p50, p99 | MiB allocated before, at most, after | files before, at most, after |\n\

@@ -31,7 +31,10 @@ static HEAP: PeakAlloc = PeakAlloc;
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
 pub(super) async fn run() {
-    let layer = WsHandshakeLayer::new().connections(Connections::new().limit(LIMIT)).handoff_timeout(HEAD_TIMEOUT);
+    let layer = WsHandshakeLayer::new()
+        .connections(Connections::new().limit(LIMIT))
+        .handoff_timeout(HEAD_TIMEOUT)
+        .answer_timeout(HEAD_TIMEOUT);
     let app = Router::new()
         .route("/echo", any(echo))
         .route("/never", any(async |_: WsUpgrade| std::future::pending::<()>().await))
