@@ -89,13 +89,7 @@ where
                 StateProj::Refused { response } => {
                     return Poll::Ready(Ok(response.take().expect("`ResponseFuture` polled after completion")));
                 }
-                StateProj::Handling { handling, config, deadline } => {
-                    let polled = handling.poll(cx, config);
-                    if polled.is_pending() && deadline.poll(config.answer_timeout, cx).is_ready() {
-                        return Poll::Ready(Ok(handling.give_up(config)));
-                    }
-                    return polled;
-                }
+                StateProj::Handling { handling, config, deadline } => return handle(handling, config, deadline, cx),
                 StateProj::Undecided { undecided } => match ready!(undecided.poll(cx)) {
                     Ok(handling) => {
                         let (config, deadline) = (Arc::clone(undecided.config()), undecided.take_answer_deadline());
@@ -107,6 +101,24 @@ where
             state.set(next);
         }
     }
+}
+
+/// The answer of the inner service, or that of the layer where it does not come in time. It is apart from `poll`, so that plain
+/// requests do not pay for it.
+#[inline(never)]
+fn handle<F, R, B, E>(
+    handling: &mut Handling<F>, config: &Config<R>, deadline: &mut Deadline, cx: &mut Context<'_>,
+) -> Poll<Result<Response<B>, E>>
+where
+    F: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    R: RejectionResponse<B>,
+    B: EmptyBody,
+{
+    let polled = handling.poll(cx, config);
+    if polled.is_pending() && deadline.poll(config.answer_timeout, cx).is_ready() {
+        return Poll::Ready(Ok(handling.give_up(config)));
+    }
+    polled
 }
 
 impl<S, ReqBody, R> fmt::Debug for ResponseFuture<S, ReqBody, R>
