@@ -66,11 +66,10 @@ impl Lifetimes {
 
     /// How long a sweep waits for the next one.
     pub(super) fn interval(&self) -> Duration {
+        let age = self.max_age().map_or(LONGEST_INTERVAL, |age| age / 500);
+        let idle = self.idle_timeout().map_or(LONGEST_INTERVAL, |timeout| timeout / 100);
         let grace = self.grace.load(Ordering::Relaxed) / 20;
-        let ticks =
-            [self.max_age().map(|age| age / 500), self.idle_timeout().map(|timeout| timeout / 100), Some(grace)];
-        let shortest = ticks.into_iter().flatten().min().unwrap_or(LONGEST_INTERVAL);
-        Tick::LENGTH * shortest.clamp(1, LONGEST_INTERVAL)
+        Tick::LENGTH * age.min(idle).min(grace).clamp(1, LONGEST_INTERVAL)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The right to be connected.
 
-use std::{fmt, mem, sync::Arc, task::Context};
+use std::{fmt, iter, mem, sync::Arc, task::Context};
 
 use tokio::time::Instant;
 
@@ -112,7 +112,7 @@ impl ConnectionPermit {
     /// }
     /// ```
     pub fn close(&self, reason: CloseReason) {
-        if let Some(registry) = self.registry() {
+        if let Some(registry) = self.registries().next() {
             self.0.signal.leave(reason, registry.lifetimes.end(Tick::now()));
             sweep::start(registry);
         }
@@ -138,22 +138,10 @@ impl ConnectionPermit {
     pub fn close_at(&self, time: impl Into<Instant>) {
         let now = Instant::now();
         let Some(left) = ticks(time.into().saturating_duration_since(now)) else { return };
-        if let Some(registry) = self.registry() {
+        if let Some(registry) = self.registries().next() {
             self.0.signal.close_at(Tick::of(now).after(left), true);
             sweep::start(registry);
         }
-    }
-
-    /// What it has a place in, or a permit further out.
-    fn registry(&self) -> Option<&Arc<Registry>> {
-        let mut permit = Some(self);
-        while let Some(Self(inner)) = permit {
-            if inner.registry.is_some() {
-                return inner.registry.as_ref();
-            }
-            permit = inner.outer.as_ref();
-        }
-        None
     }
 
     /// From here on a stream says when the peer has sent something.
@@ -179,41 +167,31 @@ impl ConnectionPermit {
     }
 
     pub(super) fn membership(&self, registry: &Arc<Registry>) -> Membership {
-        let counted = self.any(|permit| permit.registry.as_ref().is_some_and(|own| Arc::ptr_eq(own, registry)));
-        let mut keys = Vec::new();
-        self.any(|permit| {
-            keys.extend(permit.keys.iter().map(KeyPermit::limit));
-            false
-        });
+        let counted = self.registries().any(|own| Arc::ptr_eq(own, registry));
+        let keys = self.with_outers().flat_map(|permit| permit.keys.iter().map(KeyPermit::limit)).collect();
         Membership { counted, keys, signal: Arc::clone(&self.0.signal) }
     }
 
     /// Whether the connections that it is one of take no more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.any(|permit| permit.registry.as_ref().is_some_and(|registry| registry.is_closed()))
+        self.registries().any(|registry| registry.is_closed())
     }
 
-    /// Whether something is so of this, or of a permit further out.
-    fn any(&self, mut is: impl FnMut(&Inner) -> bool) -> bool {
-        let mut permit = Some(self);
-        while let Some(Self(inner)) = permit {
-            if is(inner) {
-                return true;
-            }
-            permit = inner.outer.as_ref();
-        }
-        false
+    /// What this permit and those further out have a place in.
+    fn registries(&self) -> impl Iterator<Item = &Arc<Registry>> {
+        self.with_outers().filter_map(|permit| permit.registry.as_ref())
+    }
+
+    /// This permit, and those further out.
+    fn with_outers(&self) -> impl Iterator<Item = &Inner> {
+        iter::successors(Some(&*self.0), |permit| permit.outer.as_ref().map(|outer| &*outer.0))
     }
 
     /// Whether this permit is the first of its connections that a handler with another extractor has left behind, surely or
     /// perhaps.
     pub(crate) fn is_first_unclaimed(&self, surely: bool) -> bool {
-        let mut is_first = false;
-        self.any(|permit| {
-            is_first |= permit.registry.as_ref().is_some_and(|registry| registry.is_first_unclaimed(surely));
-            false
-        });
-        is_first
+        // Of all of them: none warns again.
+        self.registries().fold(false, |is_first, registry| registry.is_first_unclaimed(surely) || is_first)
     }
 
     pub(crate) fn is_ended(&self) -> bool {

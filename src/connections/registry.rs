@@ -153,7 +153,7 @@ impl Registry {
 
     /// The connections of a shard that are due for something.
     pub(super) fn turns(&self, shard: usize, now: Tick, idle: Option<u32>) -> Vec<(Arc<Signal>, Turn)> {
-        let due = |entry: &Entry| Some((Arc::clone(&entry.0), entry.0.turn(now, idle)?));
+        let due = |Entry(signal): &Entry| signal.turn(now, idle).map(|turn| (Arc::clone(signal), turn));
         lock(&self.shards[shard]).iter().filter_map(due).collect()
     }
 

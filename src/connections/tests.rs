@@ -14,7 +14,7 @@ fn parts() -> Parts {
     http::Request::new(()).into_parts().0
 }
 
-fn admit(connections: &Connections) -> ConnectionPermit {
+pub(super) fn admit(connections: &Connections) -> ConnectionPermit {
     connections.ask(&parts(), None).and_then(Asking::enter).expect("admitted").expect("for the first time")
 }
 

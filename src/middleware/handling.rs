@@ -80,12 +80,13 @@ fn hand_over<R, B>(
         request.extensions_mut().insert(before);
     }
     let id = permit.as_ref().map(ConnectionPermit::id).or_else(|| Handoff::id(request.extensions()));
+    let id = id.unwrap_or_else(ConnectionId::next);
     let handoff = Handoff::new(
-        id.unwrap_or_else(ConnectionId::next),
+        id,
         server,
         config.policy.known_subprotocols().cloned(),
         config.handoff_timeout,
-        PendingSpan::new(request.uri().path(), permit.is_some()),
+        PendingSpan::new(id, request.uri().path(), permit.is_some()),
         Upgrade { on_upgrade, permit },
     );
     handoff.offer(request.extensions_mut()).map_err(|kind| {
@@ -127,10 +128,7 @@ where
         R: RejectionResponse<B>,
     {
         self.drop_future();
-        self.handoff.fail(UpgradeError::NotAnswered);
-        let rejection = Rejection::new(RejectionKind::AnswerTimedOut, self.handoff.server.version());
-        report::unanswered_handshake_refused(&rejection, &self.handoff);
-        rejection_response(&config.respond, rejection)
+        self.refuse(RejectionKind::AnswerTimedOut, UpgradeError::NotAnswered, config)
     }
 
     /// The inner service has answered.
@@ -141,7 +139,7 @@ where
         let mut response = result.inspect_err(|_| self.handoff.fail(UpgradeError::NotAnswered))?;
         if self.handoff.is_accepted_by(&mut response, self.nested) {
             if config.is_closed() {
-                return Ok(self.refuse_drained(config));
+                return Ok(self.refuse(RejectionKind::ServerDraining, UpgradeError::ServerDraining, config));
             }
             if !self.nested {
                 let _ = self.handoff.release();
@@ -167,7 +165,7 @@ where
     {
         let rest = RestOfHandler::new(rest, &self.handoff);
         if config.is_closed() {
-            let refusal = self.refuse_drained(config);
+            let refusal = self.refuse(RejectionKind::ServerDraining, UpgradeError::ServerDraining, config);
             spawn(within(None, rest));
             return refusal;
         }
@@ -180,14 +178,14 @@ where
         response
     }
 
-    /// Refuses a handshake that a handler has accepted: the server began to stop after it was approved.
-    fn refuse_drained<R>(&self, config: &Config<R>) -> Response<B>
+    /// Refuses a handshake that was approved; a handler that accepts it gets the error.
+    fn refuse<R>(&self, kind: RejectionKind, error: UpgradeError, config: &Config<R>) -> Response<B>
     where
         R: RejectionResponse<B>,
     {
-        self.handoff.fail(UpgradeError::ServerDraining);
-        let rejection = Rejection::new(RejectionKind::ServerDraining, self.handoff.server.version());
-        report::accepted_handshake_refused(&rejection, &self.handoff);
+        self.handoff.fail(error);
+        let rejection = Rejection::new(kind, self.handoff.server.version());
+        report::approved_handshake_refused(&rejection, &self.handoff);
         rejection_response(&config.respond, rejection)
     }
 }

@@ -137,7 +137,7 @@ impl Handoff {
     pub(super) fn open_record(&self, subprotocol: Option<&str>, permit: Option<&ConnectionPermit>) -> ConnectionRecord {
         let origin = self.server.origin().map(Origin::as_str);
         let closing = permit.map_or_else(Closing::never, ConnectionPermit::closing);
-        self.span.open(self.id, origin, self.server.http_version(), subprotocol, closing)
+        self.span.open(origin, self.server.http_version(), subprotocol, closing)
     }
 }
 
@@ -236,7 +236,7 @@ impl Handoff {
     }
 
     fn begin_span(&self) -> Option<ConnectionSpan> {
-        self.span.begin(self.id, self.server.origin().map(Origin::as_str), self.server.http_version())
+        self.span.begin(self.server.origin().map(Origin::as_str), self.server.http_version())
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {

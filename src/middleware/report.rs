@@ -41,7 +41,7 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
             Level::WARN,
             Some("turn on the feature `http2` of ws-handshake, or have the server not announce extended `CONNECT`"),
         ),
-        RejectionKind::DecisionTimedOut | RejectionKind::AnswerTimedOut => (Level::WARN, None),
+        RejectionKind::DecisionTimedOut => (Level::WARN, None),
         RejectionKind::UpgradeUnsupported => (Level::ERROR, None),
         _ => (Level::INFO, None),
     };
@@ -58,19 +58,14 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
     events::handshake_refused(level, request, rejection, advice);
 }
 
-/// A handler has accepted a handshake that the layer refuses now.
-pub(super) fn accepted_handshake_refused(rejection: &Rejection, handoff: &Handoff) {
-    // It has been counted as approved.
+/// A handshake is refused that has been counted as approved: a handler accepts it too late, or does not answer in time.
+pub(super) fn approved_handshake_refused(rejection: &Rejection, handoff: &Handoff) {
+    let refused = match rejection.kind() {
+        RejectionKind::AnswerTimedOut => events::unanswered_handshake_refused,
+        _ => events::accepted_handshake_refused,
+    };
     let Handoff { id, server, .. } = handoff;
-    let origin = server.origin().map(Origin::as_str);
-    events::accepted_handshake_refused(*id, handoff.path(), origin, server.http_version(), rejection);
-}
-
-/// The handler of an approved handshake has not answered in time.
-pub(super) fn unanswered_handshake_refused(rejection: &Rejection, handoff: &Handoff) {
-    let Handoff { id, server, .. } = handoff;
-    let origin = server.origin().map(Origin::as_str);
-    events::unanswered_handshake_refused(*id, handoff.path(), origin, server.http_version(), rejection);
+    refused(*id, handoff.path(), server.origin().map(Origin::as_str), server.http_version(), rejection);
 }
 
 /// An accepted handshake has not become a stream, and no handler hears of that.

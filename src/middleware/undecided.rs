@@ -65,8 +65,7 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
             Poll::Ready(decision) => Some(decision),
             Poll::Pending => {
                 let Config { decision_timeout, answer_timeout, .. } = *self.config;
-                let answer_is_late = self.answer_deadline.poll(answer_timeout, cx).is_ready();
-                if !answer_is_late {
+                if self.answer_deadline.poll(answer_timeout, cx).is_pending() {
                     ready!(self.deadline.poll(decision_timeout, cx));
                 }
                 None

@@ -17,16 +17,17 @@ pub(crate) struct PendingSpan(Option<Box<Pending>>);
 
 #[derive(Debug)]
 struct Pending {
+    id: ConnectionId,
     path: Box<str>,
     span: OnceLock<ConnectionSpan>,
 }
 
 impl PendingSpan {
     /// The path of a handshake that is `counted` is of use for a warning too.
-    pub(crate) fn new(path: &str, counted: bool) -> Self {
+    pub(crate) fn new(id: ConnectionId, path: &str, counted: bool) -> Self {
         let warned_of = || counted && tracing::enabled!(target: TARGET, Level::WARN);
         let looked_at = tracing::span_enabled!(target: TARGET, Level::INFO) || warned_of();
-        let pending = || Pending { path: EscapedPath(path).to_string().into(), span: OnceLock::new() };
+        let pending = || Pending { id, path: EscapedPath(path).to_string().into(), span: OnceLock::new() };
         Self(looked_at.then(|| Box::new(pending())))
     }
 
@@ -36,16 +37,16 @@ impl PendingSpan {
     }
 
     /// The handshake's answer is on the way: here begins the span of the connection.
-    pub(crate) fn begin(&self, id: ConnectionId, origin: Option<&str>, version: &str) -> Option<ConnectionSpan> {
+    pub(crate) fn begin(&self, origin: Option<&str>, version: &str) -> Option<ConnectionSpan> {
         let pending = self.0.as_ref()?;
-        Some(pending.span.get_or_init(|| ConnectionSpan::new(id, &pending.path, origin, version)).clone())
+        Some(pending.span.get_or_init(|| ConnectionSpan::new(pending.id, &pending.path, origin, version)).clone())
     }
 
     /// There is a stream: begins the record of the connection.
     pub(crate) fn open(
-        &self, id: ConnectionId, origin: Option<&str>, version: &str, subprotocol: Option<&str>, closing: Closing,
+        &self, origin: Option<&str>, version: &str, subprotocol: Option<&str>, closing: Closing,
     ) -> ConnectionRecord {
-        let span = self.begin(id, origin, version).filter(|span| !span.is_disabled());
+        let span = self.begin(origin, version).filter(|span| !span.is_disabled());
         if let (Some(span), Some(subprotocol)) = (&span, subprotocol) {
             span.record_subprotocol(subprotocol);
         }

@@ -1,19 +1,13 @@
 use std::{future::poll_fn, task::Poll, time::Duration};
 
 use futures_util::FutureExt as _;
-use http::request::Parts;
 use tokio::{
     sync::mpsc,
     time::{Instant, advance, sleep, timeout},
 };
 
 use super::*;
-use crate::connections::{Asking, CloseReason, ConnectionPermit, Connections, Half};
-
-fn admit(connections: &Connections) -> ConnectionPermit {
-    let parts: Parts = http::Request::new(()).into_parts().0;
-    connections.ask(&parts, None).and_then(Asking::enter).expect("admitted").expect("for the first time")
-}
+use crate::connections::{CloseReason, ConnectionPermit, Connections, Half, tests::admit};
 
 const SECOND: Duration = Duration::from_secs(1);
 

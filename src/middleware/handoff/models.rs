@@ -19,14 +19,9 @@ fn approved(connections: &Connections) -> Handoff {
     let server = Policy::new().decide(&client, &parts).now().unwrap().unwrap();
     let on_upgrade = hyper::upgrade::on(Request::new(()));
     let permit = connections.ask(&parts, None).and_then(Asking::enter).unwrap();
-    Handoff::new(
-        ConnectionId::next(),
-        server,
-        None,
-        Duration::from_secs(1),
-        PendingSpan::new("/", false),
-        Upgrade { on_upgrade, permit },
-    )
+    let id = ConnectionId::next();
+    let span = PendingSpan::new(id, "/", false);
+    Handoff::new(id, server, None, Duration::from_secs(1), span, Upgrade { on_upgrade, permit })
 }
 
 /// One that is offered to a handler, which has taken it.
