@@ -3,6 +3,7 @@
 //! `ci/models.sh` checks the models. The name is our own, because `cfg(loom)` changes tokio
 //! too. `Arc` stays the standard library's.
 
+use std::sync::PoisonError;
 #[cfg(not(all(test, ws_loom)))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
@@ -13,6 +14,11 @@ pub(crate) use tokio::sync::Notify;
 
 #[cfg(all(test, ws_loom))]
 pub(crate) use self::notify::Notify;
+
+/// Takes a lock, also where a thread has panicked that held it: nothing here is left half done under a lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// As much of tokio's `Notify` as is used here.
 #[cfg(all(test, ws_loom))]

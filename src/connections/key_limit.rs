@@ -1,10 +1,6 @@
 //! How many connections each peer may have.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, PoisonError},
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use http::request::Parts;
 
@@ -12,7 +8,7 @@ use super::{
     key::ConnectionKey,
     registry::{Full, shrink},
 };
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A limit on the connections of each key, with the count for each key that has any.
 pub(super) struct KeyLimit {
@@ -52,7 +48,7 @@ impl KeyLimit {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<ConnectionKey>, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
 

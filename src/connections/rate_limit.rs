@@ -5,7 +5,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     mem,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use super::key_limit::KeyOf;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A limit on the handshakes that each key tries, by the generic cell rate algorithm: a try costs a key a share of the window, and a
 /// key may be in debt for a whole window.
@@ -65,7 +65,7 @@ impl RateLimit {
     }
 
     fn lock(&self) -> MutexGuard<'_, Debts> {
-        self.debts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.debts)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     array,
     collections::{HashMap, HashSet},
     hash::{Hash, Hasher},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
 use crate::sync::{
     Mutex, MutexGuard, Notify,
     atomic::{AtomicBool, AtomicUsize, Ordering},
+    lock,
 };
 
 /// The connections that have been let in, in shards, so that those that come and go seldom wait for one another.
@@ -180,10 +181,6 @@ impl Registry {
         // The lowest bits of an address say how it is aligned.
         lock(&self.shards[(entry.address() / size_of::<Signal>()) % SHARDS])
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives memory back once a map has become much smaller than it was.

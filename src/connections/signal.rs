@@ -3,7 +3,7 @@
 use std::{
     fmt, mem,
     pin::Pin,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -16,6 +16,7 @@ use super::{
 use crate::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering},
+    lock,
 };
 
 /// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
@@ -223,7 +224,7 @@ impl Signal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -21,7 +21,7 @@ use crate::{
     handshake::{Origin, RejectionKind, ServerHandshake},
     observe::{ConnectionRecord, ConnectionSpan, PendingSpan, events, within},
     policy::Subprotocols,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, lock},
 };
 
 /// One approved handshake, shared by the layer that answers it and the handler that accepts it.
@@ -240,8 +240,8 @@ impl Handoff {
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
-        // Nothing is left half done under the lock, and nothing foreign is woken or dropped there.
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+        // Nothing foreign is woken or dropped under it.
+        lock(&self.gate)
     }
 }
 
