@@ -10,7 +10,7 @@ packages() {
     install_packages "${missing[@]}"
 }
 
-# libraries PACKAGE...: installs what is not there, of packages that have no program.
+# libraries PACKAGE...: the same, for packages that bring no program.
 libraries() {
     local wanted missing=()
     for wanted in "$@"; do

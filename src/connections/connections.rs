@@ -104,8 +104,8 @@ impl Connections {
     /// Refuses handshakes of a key that tries too often (429, with a `Retry-After` that is true). Several such limits all hold. The
     /// default is none.
     ///
-    /// A key has `tries` at once, and then one more for each `window / tries` that goes by. Every well-formed handshake is a try,
-    /// whatever becomes of it, but for those that this limit refuses. It is counted before any predicate is called. All requests for
+    /// A key has `tries` at once, and then one more for each `window / tries` that goes by. Every well-formed handshake is a
+    /// try, before any predicate is called, also if it is refused later. A handshake that this limit refuses is none. All requests for
     /// which `key` gives `None` share one key.
     ///
     /// Up to 131,072 keys are counted within two windows, in less than 8 MiB. Of more, the newest are not counted, and no key that is
