@@ -191,7 +191,7 @@ impl ConnectionPermit {
     /// perhaps.
     pub(crate) fn is_first_unclaimed(&self, surely: bool) -> bool {
         // Of all of them: none warns again.
-        self.registries().fold(false, |is_first, registry| registry.is_first_unclaimed(surely) || is_first)
+        self.registries().filter(|registry| registry.is_first_unclaimed(surely)).count() > 0
     }
 
     pub(crate) fn is_ended(&self) -> bool {
