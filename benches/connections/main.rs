@@ -1,5 +1,5 @@
-//! Run with `cargo bench --bench connections`: limits under churn, a drain, and what a permit weighs. It fails where one of
-//! them is not as it should be.
+//! Run with `cargo bench --bench connections`: limits under churn, a drain, peers that vanish, and what a permit weighs. It
+//! fails where one of them is not as it should be.
 //!
 //! The server is a process of its own. `-- --seconds N` is how long the churn goes on, 60 by default; `-- --connections N`
 //! how many connections there are, 10,000 by default, each of which takes a file in either process.
@@ -10,19 +10,21 @@ mod churn;
 mod drain;
 mod memory;
 mod server;
+mod silence;
 mod support;
 
 #[tokio::main]
 async fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let after = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
-    if let Some(limit) = after("--serve") {
-        return server::run(limit.parse().ok()).await;
+    if let Some(connections) = after("--serve") {
+        return server::run(connections).await;
     }
     let number = |name: &str, default| after(name).map_or(default, |number| number.parse().expect(name));
     let connections = number("--connections", 10_000);
     let seconds = std::time::Duration::from_secs(number("--seconds", 60) as u64);
     churn::run(connections, seconds).await;
     drain::run(connections / 2).await;
+    silence::run(connections / 5).await;
     memory::run(connections).await;
 }

@@ -5,8 +5,10 @@ use super::support::{Server, open};
 pub(super) async fn run(count: usize) {
     println!("memory of an idle connection, bytes ({count} of them): allocated, and resident");
     let mut each = Vec::new();
-    for (name, limit) in [("without connections", "none"), ("with connections", "1000000")] {
-        let server = Server::start(limit);
+    for (name, connections) in
+        [("without connections", "none"), ("with connections", "1000000"), ("with lifetimes", "lifetimes")]
+    {
+        let server = Server::start(connections);
         let warm = open(server.address(), "/straight", 100).await;
         let before = server.memory().await;
         let idle = open(server.address(), "/straight", count).await;
@@ -16,8 +18,10 @@ pub(super) async fn run(count: usize) {
         each.push([allocated, resident]);
         drop((warm, idle));
     }
-    let [allocated, resident] = [0, 1].map(|at| each[1][at] - each[0][at]);
-    println!("{:<20} {allocated:>6.0} {resident:>6.0}, of 200 at most", "more");
+    for (with, name) in [(1, "connections add"), (2, "lifetimes add")] {
+        let [allocated, resident] = [0, 1].map(|at| each[with][at] - each[with - 1][at]);
+        println!("{name:<20} {allocated:>6.0} {resident:>6.0}");
+    }
     // What is resident is a matter of the pages that the allocator has happened to touch.
-    assert!(allocated <= 200.0, "a permit weighs too much");
+    assert!(each[2][0] - each[0][0] <= 200.0, "a permit takes more than 200 bytes");
 }

@@ -18,7 +18,11 @@ use tokio::{
 };
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 
-use super::drain::{DEADLINE, OVER};
+use super::{
+    drain::{DEADLINE, OVER},
+    silence::{IDLE, PING, PING_FRAME},
+    support::discard,
+};
 
 /// Counts what is allocated and not freed: the system's allocator keeps what was freed, so that resident memory alone does
 /// not tell whether it is in use.
@@ -28,20 +32,25 @@ static HEAP: PeakAlloc = PeakAlloc;
 /// The most connections that a handler has ever seen.
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// Serves until it is drained. Without a limit there are no `connections` on the layer.
-pub(super) async fn run(limit: Option<usize>) {
+/// Serves until it is drained. What the connections are is their limit, `lifetimes`, or `none`.
+pub(super) async fn run(what: &str) {
     // Handlers panic here by the thousand.
     std::panic::set_hook(Box::new(|_| ()));
-    let connections = Connections::new().limit(limit.unwrap_or(usize::MAX));
-    let layer = match limit {
-        Some(_) => WsHandshakeLayer::new().connections(connections.clone()),
-        None => WsHandshakeLayer::new(),
+    let connections = match what {
+        "none" => Connections::new(),
+        "lifetimes" => Connections::new().max_age(Duration::from_secs(3600)).idle_timeout(IDLE),
+        limit => Connections::new().limit(limit.parse().expect("a limit")),
+    };
+    let layer = match what {
+        "none" => WsHandshakeLayer::new(),
+        _ => WsHandshakeLayer::new().connections(connections.clone()),
     };
     let (stop, mut stopped) = watch::channel(false);
     let app = Router::new()
         .route("/straight", any(straight))
         .route("/callback", any(async |state, ws: WsUpgrade| ws.on_upgrade(|stream| straight(state, stream))))
         .route("/never", any(async |_ws: WsUpgrade| std::future::pending::<()>().await))
+        .route("/pings", any(pings))
         .route("/polite", any(polite))
         .route("/stubborn", any(stubborn))
         .layer(layer)
@@ -96,8 +105,24 @@ async fn polite(mut stream: WsStream) {
     }
 }
 
+/// Sends a ping now and then, and ends when it is asked to.
+async fn pings(stream: WsStream) {
+    let closing = stream.closing();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let pings = async {
+        while write.write_all(&PING_FRAME).await.is_ok() {
+            tokio::time::sleep(PING).await;
+        }
+    };
+    tokio::select! {
+        () = discard(&mut read) => {}
+        () = pings => {}
+        () = closing => {}
+    }
+}
+
 /// Does not heed the signal, and reads until the end.
 async fn stubborn(mut stream: WsStream) {
-    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    discard(&mut stream).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
 }

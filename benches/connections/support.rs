@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     time::{Instant, sleep},
 };
@@ -130,6 +130,11 @@ pub(super) async fn status(stream: &mut TcpStream) -> u16 {
         head.push(stream.read_u8().await.unwrap());
     }
     String::from_utf8_lossy(&head[9..12]).parse().unwrap()
+}
+
+/// Reads to the end.
+pub(super) async fn discard(from: &mut (impl AsyncRead + Unpin)) {
+    let _ = tokio::io::copy(from, &mut tokio::io::sink()).await;
 }
 
 /// Opens many connections, 100 at a time.

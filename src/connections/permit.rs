@@ -154,8 +154,13 @@ impl ConnectionPermit {
         self.0.signal.unwatch();
     }
 
-    /// The peer has sent something.
+    /// Whether the connection has been ended, or its peer has been quiet until now.
     #[inline]
+    pub(crate) fn is_ended_or_quiet(&self) -> bool {
+        self.0.signal.is_ended_or_quiet()
+    }
+
+    /// The peer has sent something.
     pub(crate) fn hear(&self) {
         self.0.signal.hear();
     }

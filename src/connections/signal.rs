@@ -131,8 +131,9 @@ impl Signal {
         CloseReason::from_bits(self.reason.load(Ordering::Acquire))
     }
 
-    fn has(&self, flag: u8) -> bool {
-        self.state.load(Ordering::Acquire) & flag != 0
+    /// Whether it has one of these flags.
+    fn has(&self, flags: u8) -> bool {
+        self.state.load(Ordering::Acquire) & flags != 0
     }
 
     /// Whether the connection has been ended; if not, `cx` is woken when it is.
@@ -189,12 +190,15 @@ impl Signal {
         self.state.fetch_and(!WATCHED, Ordering::Relaxed);
     }
 
-    /// The peer has sent something.
+    /// Whether it has been ended, or the peer has been quiet until now. A read asks for both at once.
     #[inline]
+    pub(super) fn is_ended_or_quiet(&self) -> bool {
+        self.has(ENDED | QUIET)
+    }
+
+    /// The peer has sent something.
     pub(super) fn hear(&self) {
-        if self.state.load(Ordering::Relaxed) & QUIET != 0 {
-            self.state.fetch_and(!QUIET, Ordering::Relaxed);
-        }
+        self.state.fetch_and(!QUIET, Ordering::Relaxed);
     }
 
     /// What the connection is due for; `idle` is how many ticks a peer may be silent.

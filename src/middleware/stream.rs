@@ -215,6 +215,38 @@ impl WsStream {
         }
     }
 
+    /// A read of a connection that has been ended, or whose peer has been quiet until now.
+    #[cold]
+    fn poll_read_ended_or_quiet(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_ended() {
+            self.record(|record| record.ends(EndReason::Ended));
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.remaining();
+        let read = self.poll_read_io(cx, buf);
+        if buf.remaining() < before
+            && let Some(permit) = &self.permit
+        {
+            permit.hear();
+        }
+        read
+    }
+
+    #[inline]
+    fn poll_read_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.remaining();
+        let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
+        if read.is_pending() && self.poll_ended(cx, Half::Read) {
+            self.record(|record| record.ends(EndReason::Ended));
+            return Poll::Ready(Ok(()));
+        }
+        if before > 0 {
+            let bytes = before - buf.remaining();
+            self.record(|record| record.read(&read, bytes));
+        }
+        read
+    }
+
     fn is_ended(&self) -> bool {
         self.permit.as_ref().is_some_and(ConnectionPermit::is_ended)
     }
@@ -237,26 +269,10 @@ impl WsStream {
 
 impl AsyncRead for WsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.is_ended() {
-            self.record(|record| record.ends(EndReason::Ended));
-            return Poll::Ready(Ok(()));
+        if self.permit.as_ref().is_some_and(ConnectionPermit::is_ended_or_quiet) {
+            return self.poll_read_ended_or_quiet(cx, buf);
         }
-        let before = buf.remaining();
-        let read = Pin::new(self.io.get_mut()).poll_read(cx, buf);
-        if read.is_pending() && self.poll_ended(cx, Half::Read) {
-            self.record(|record| record.ends(EndReason::Ended));
-            return Poll::Ready(Ok(()));
-        }
-        let bytes = before - buf.remaining();
-        if bytes > 0
-            && let Some(permit) = &self.permit
-        {
-            permit.hear();
-        }
-        if before > 0 {
-            self.record(|record| record.read(&read, bytes));
-        }
-        read
+        self.poll_read_io(cx, buf)
     }
 }
 
