@@ -29,7 +29,8 @@ pub(super) async fn run(count: usize) {
     tokio::spawn(forward_all(listener, server.address(), vanished));
     let vanishing = open(proxy, "/pings", count).await;
     let staying = open(server.address(), "/pings", count).await;
-    let answering = |peers: Vec<TcpStream>| peers.into_iter().map(|peer| tokio::spawn(answer(peer))).collect::<Vec<_>>();
+    let answering =
+        |peers: Vec<TcpStream>| peers.into_iter().map(|peer| tokio::spawn(answer(peer))).collect::<Vec<_>>();
     let (_vanishing, staying) = (answering(vanishing), answering(staying));
     sleep(IDLE + PING).await;
     assert_eq!(server.len().await.0, 2 * count, "all answer, and all are there");

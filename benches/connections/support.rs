@@ -114,10 +114,15 @@ pub(super) async fn connect(address: SocketAddr) -> TcpStream {
 
 /// Connects, and sends a handshake.
 pub(super) async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+    ask_with(address, path, "").await
+}
+
+/// Connects, and sends a handshake with more headers, each with its end of line.
+pub(super) async fn ask_with(address: SocketAddr, path: &str, headers: &str) -> TcpStream {
     let mut stream = connect(address).await;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     stream

@@ -1,6 +1,7 @@
 //! The floods: each ends by itself, and says what it came to.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use h2::{Reason, ext::Protocol};
+use h2::{Reason, client::SendRequest, ext::Protocol};
 use hyper::{Method, Request, body::Bytes};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,25 +17,54 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::support::{ask, connect, status};
+use super::support::{ask, ask_with, connect, status};
 
-pub(super) type Flood = fn(SocketAddr) -> Pin<Box<dyn Future<Output = String>>>;
+pub(super) struct Flood {
+    pub(super) name: &'static str,
+    /// What others ask for meanwhile.
+    pub(super) visited: &'static str,
+    /// How many bytes more than before the server may have allocated at any time.
+    pub(super) most_heap: u64,
+    pub(super) run: Run,
+}
 
-pub(super) const ALL: [(&str, Flood); 5] = [
-    ("heads that never end", |address| Box::pin(slow_heads(address))),
-    ("handshakes refused", |address| Box::pin(refused(address))),
-    ("an accepted handshake that an outer layer answers otherwise", |address| Box::pin(replaced(address))),
-    ("handlers that never accept, and clients that hyper does not see leave", |address| Box::pin(never(address))),
-    ("streams of HTTP/2 opened and reset", |address| Box::pin(resets(address))),
+type Run = fn(SocketAddr) -> Pin<Box<dyn Future<Output = String>>>;
+
+pub(super) const ALL: [Flood; 7] = [
+    Flood::new("heads that never end", |address| Box::pin(slow_heads(address))),
+    Flood::new("handshakes refused", |address| Box::pin(refused(address))),
+    Flood::rated("handshakes of one key, at a limited rate", |address| Box::pin(one_key(address))),
+    Flood::rated("handshakes of a million keys, at a limited rate", |address| Box::pin(many_keys(address))),
+    Flood::new("an accepted handshake that an outer layer answers otherwise", |address| Box::pin(replaced(address))),
+    Flood::new("handlers that never accept, and clients that hyper does not see leave", |address| {
+        Box::pin(never(address))
+    }),
+    Flood::new("streams of HTTP/2 opened and reset", |address| Box::pin(resets(address))),
 ];
+
+impl Flood {
+    const fn new(name: &'static str, run: Run) -> Self {
+        Self { name, visited: "/echo", most_heap: 100 << 20, run }
+    }
+
+    /// Against a route with `rate_per`.
+    const fn rated(name: &'static str, run: Run) -> Self {
+        Self { name, visited: "/rated", most_heap: 8 << 20, run }
+    }
+}
 
 /// How long the server waits for a head, and for a 101 to be written.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many sockets and waiting handshakes the server has at most.
 pub(super) const LIMIT: usize = 1000;
+/// How often one key may try in that time.
+pub(super) const RATE: u32 = 10;
+pub(super) const RATE_WINDOW: Duration = Duration::from_secs(5);
 /// How many clients there are in a flood of connections that last.
 const CLIENTS: usize = 2000;
 const BATCH: usize = 200;
+/// How many handshakes there are in a flood of those.
+const TRIES: usize = 10_000;
 
 /// A byte every 100 ms, from the first one on.
 async fn slow_heads(address: SocketAddr) -> String {
@@ -59,20 +89,64 @@ async fn slow_heads(address: SocketAddr) -> String {
 
 /// Pages of a foreign origin.
 async fn refused(address: SocketAddr) -> String {
-    const COUNT: usize = 10_000;
+    let (statuses, rate) = tried(address, "/echo", "Origin: https://evil.example\r\n").await;
+    assert_eq!(statuses, HashMap::from([(403, TRIES)]));
+    format!("{TRIES} of a foreign origin, {rate:.0} a second")
+}
+
+/// The address that the proxy in front would have seen is the key.
+async fn one_key(address: SocketAddr) -> String {
+    let (statuses, rate) = tried(address, "/rated", "X-Forwarded-For: 192.0.2.1\r\n").await;
+    let [opened, late] = [101, 429].map(|status| statuses.get(&status).copied().unwrap_or_default());
+    assert!(opened + late == TRIES && late > TRIES / 2, "{statuses:?}");
+    format!("{TRIES} of one address, {rate:.0} a second; {opened} opened, and the others were answered 429")
+}
+
+/// Tries one handshake after the other, each on its own connection, and gives how often there was which status, and how many
+/// there were in a second.
+async fn tried(address: SocketAddr, path: &str, header: &str) -> (HashMap<u16, usize>, f64) {
     let start = Instant::now();
-    for _ in 0..COUNT / BATCH {
-        let batch = (0..BATCH).map(|_| async move {
-            let mut stream = connect(address).await;
-            let request = "GET /echo HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                           Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                           Origin: https://evil.example\r\n\r\n";
-            stream.write_all(request.as_bytes()).await.unwrap();
-            assert_eq!(status(&mut stream).await, 403);
-        });
-        join_all(batch).await;
+    let mut statuses = HashMap::new();
+    for _ in 0..TRIES / BATCH {
+        let batch = (0..BATCH).map(|_| async move { status(&mut ask_with(address, path, header).await).await });
+        for status in join_all(batch).await {
+            *statuses.entry(status).or_default() += 1;
+        }
     }
-    format!("{COUNT} of a foreign origin, {:.0} a second", COUNT as f64 / start.elapsed().as_secs_f64())
+    (statuses, TRIES as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Over HTTP/2, so that one connection can try for many keys. A foreign origin keeps the streams from being opened: the rate comes
+/// first.
+async fn many_keys(address: SocketAddr) -> String {
+    const KEYS: u32 = 1_000_000;
+    const CONNECTIONS: u32 = 4;
+    const STREAMS: u32 = 50;
+    let start = Instant::now();
+    let flood = async |connection: u32| {
+        let (requests, driver) = h2::client::handshake(connect(address).await).await.unwrap();
+        let driver = tokio::spawn(driver);
+        let tries = async |first: u32| {
+            let mut requests = requests.clone();
+            for key in (first..KEYS).step_by((CONNECTIONS * STREAMS) as usize) {
+                let mut request = extended_connect("https://example.com/rated");
+                let [.., b, c, d] = key.to_be_bytes();
+                request.headers_mut().insert("x-forwarded-for", format!("10.{b}.{c}.{d}").parse().unwrap());
+                request.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
+                requests = requests.ready().await.unwrap();
+                let (answer, _) = requests.send_request(request, true).unwrap();
+                let mut answer = answer.await.unwrap();
+                assert_eq!(answer.status(), 403);
+                // A stream that is dropped before its end counts against the connection.
+                while answer.body_mut().data().await.is_some() {}
+            }
+        };
+        settled(&requests).await;
+        join_all((0..STREAMS).map(|stream| tries(connection * STREAMS + stream))).await;
+        driver.abort();
+    };
+    join_all((0..CONNECTIONS).map(flood)).await;
+    format!("{KEYS} of as many addresses, {:.0} a second", f64::from(KEYS) / start.elapsed().as_secs_f64())
 }
 
 /// The handler waits for a 101 that is never sent, until the hand-off times out.
@@ -126,20 +200,12 @@ async fn resets(address: SocketAddr) -> String {
 }
 
 async fn reset(stream: TcpStream, end: Instant, streams: &AtomicUsize) -> Result<(), h2::Error> {
-    let (mut requests, connection) = h2::client::Builder::new().handshake::<_, Bytes>(stream).await?;
+    let (mut requests, connection) = h2::client::handshake(stream).await?;
     let connection = tokio::spawn(connection);
+    settled(&requests).await;
     while Instant::now() < end {
         requests = requests.ready().await?;
-        if !requests.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        let mut request = Request::new(());
-        *request.method_mut() = Method::CONNECT;
-        *request.uri_mut() = "https://example.com/echo".parse().unwrap();
-        request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
-        request.extensions_mut().insert(Protocol::from_static("websocket"));
-        let (_, mut stream) = requests.send_request(request, false)?;
+        let (_, mut stream) = requests.send_request(extended_connect("https://example.com/echo"), false)?;
         stream.send_reset(Reason::CANCEL);
         if streams.fetch_add(1, Ordering::Relaxed).is_multiple_of(50) {
             tokio::task::yield_now().await;
@@ -147,4 +213,20 @@ async fn reset(stream: TcpStream, end: Instant, streams: &AtomicUsize) -> Result
     }
     connection.abort();
     Ok(())
+}
+
+/// Waits until the server has said that it takes WebSockets.
+async fn settled(requests: &SendRequest<Bytes>) {
+    while !requests.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn extended_connect(uri: &str) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::CONNECT;
+    *request.uri_mut() = uri.parse().unwrap();
+    request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    request
 }

@@ -1,7 +1,7 @@
 //! Run with `cargo bench -p ws-handshake --all-features --bench floods`: what a flood costs the server, and those who are served meanwhile.
 //!
 //! The server is a process of its own, on loopback, and each flood is bounded in time and number. It fails where memory or
-//! files are not back after a flood, or somebody else was not served. `-- --write` writes docs/results/floods.md.
+//! files are not back after a flood, a flood takes more memory than it should, or somebody else is not served. `-- --write` writes docs/results/floods.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 
@@ -15,6 +15,7 @@ mod visitors;
 
 use std::time::Duration;
 
+use floods::Flood;
 use support::Server;
 use tokio::time::sleep;
 use visitors::Visitors;
@@ -41,11 +42,13 @@ async fn main() {
         return server::run().await;
     }
     let mut all = Vec::new();
-    for (name, flood) in floods::ALL {
-        let flooded = measure(name, flood).await;
+    for flood in floods::ALL {
+        let flooded = measure(&flood).await;
         println!("{}", report::line(&flooded));
+        let Flood { name, most_heap, .. } = flood;
         assert!(flooded.visits > 0, "{name}: nobody else was served");
         assert!(flooded.back, "{name}: memory or files are not back");
+        assert!(flooded.heap[1] - flooded.heap[0] < most_heap, "{name}: it took more than {most_heap} bytes");
         all.push(flooded);
     }
     if arguments.iter().any(|argument| argument == "--write") {
@@ -53,13 +56,13 @@ async fn main() {
     }
 }
 
-async fn measure(name: &'static str, flood: floods::Flood) -> Flooded {
+async fn measure(flood: &Flood) -> Flooded {
     let server = Server::start("");
-    let visitors = Visitors::start(server.address());
+    let visitors = Visitors::start(server.address(), flood.visited);
     sleep(Duration::from_secs(2)).await;
     let quiet = visitors.percentiles();
     let before = usage(&server).await;
-    let came = flood(server.address()).await;
+    let came = (flood.run)(server.address()).await;
     let visits = visitors.count();
     let during = visitors.percentiles();
     let most = server.get("/most").await.parse().unwrap();
@@ -74,7 +77,7 @@ async fn measure(name: &'static str, flood: floods::Flood) -> Flooded {
     }
     visitors.stop().await;
     Flooded {
-        name,
+        name: flood.name,
         came,
         quiet,
         during,

@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use super::{
     Flooded,
-    floods::{HEAD_TIMEOUT, LIMIT},
+    floods::{HEAD_TIMEOUT, LIMIT, RATE, RATE_WINDOW},
 };
 
 fn cells(flooded: &Flooded) -> [String; 6] {
@@ -29,10 +29,11 @@ pub(super) fn line(flooded: &Flooded) -> String {
 pub(super) fn write(all: &[Flooded]) {
     let mut text = format!(
         "# Floods\n\n\
-         `cargo bench -p ws-handshake --all-features --bench floods -- --write` writes this file. The server has a limit of {LIMIT} for its \
-         connections, and {HEAD_TIMEOUT:?} for a head, for an answer and for a hand-off. Meanwhile others come one after the other, each with a \
-         handshake and a byte that is echoed; the flood is on the same two cores as they and the server, and takes its share of \
-         them. The benchmark fails where memory or files are not back in the end, or somebody else is not served.\n\n\
+         `cargo bench -p ws-handshake --all-features --bench floods -- --write` writes this file. The server accepts {LIMIT} \
+         connections at most, and waits {HEAD_TIMEOUT:?} for a head, for an answer and for a hand-off. Where the rate is limited, each \
+         address may try {RATE} times in {RATE_WINDOW:?} (`rate_per`). During a flood, other clients come one after the other: each sends a \
+         handshake, and then a byte that is echoed. The flood, the server and the other clients share two cores. The benchmark fails if \
+         another client is not served, if memory or files are not back in the end, or if a limited rate takes more than 8 MiB.\n\n\
          | flood | others served | ms quiet: p50, p99 | ms meanwhile: p50, p99 | MiB allocated before, at most, after | files before, at most, after |\n\
          | --- | --- | --- | --- | --- | --- |\n"
     );

@@ -20,9 +20,9 @@ use hyper_util::{
 };
 use peak_alloc::PeakAlloc;
 use tokio::{net::TcpListener, time::sleep};
-use ws_handshake::{Connections, WsHandshakeLayer, WsStream, WsUpgrade};
+use ws_handshake::{ConnectionKey, Connections, WsHandshakeLayer, WsStream, WsUpgrade};
 
-use super::floods::{HEAD_TIMEOUT, LIMIT};
+use super::floods::{HEAD_TIMEOUT, LIMIT, RATE, RATE_WINDOW};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -35,11 +35,14 @@ pub(super) async fn run() {
         .connections(Connections::new().limit(LIMIT))
         .handoff_timeout(HEAD_TIMEOUT)
         .answer_timeout(HEAD_TIMEOUT);
+    let rated =
+        Connections::new().limit(LIMIT).rate_per(RATE, RATE_WINDOW, |parts| ConnectionKey::forwarded(&parts.headers));
     let app = Router::new()
         .route("/echo", any(echo))
         .route("/never", any(async |_: WsUpgrade| std::future::pending::<()>().await))
         .route("/replaced", any(echo))
         .layer(layer)
+        .route("/rated", any(echo).layer(WsHandshakeLayer::new().connections(rated)))
         .layer(map_response(replace))
         .route("/heap", get(async || HEAP.current_usage().to_string()))
         .route("/most", get(async || HEAP.peak_usage().to_string()))

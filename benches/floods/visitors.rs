@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::support::{ask, status};
+use super::support::{ask_with, status};
 
 /// Clients that come one after the other, each with a handshake and a byte that has to come back.
 pub(super) struct Visitors {
@@ -26,10 +26,10 @@ pub(super) struct Visitors {
 }
 
 impl Visitors {
-    pub(super) fn start(address: SocketAddr) -> Self {
+    pub(super) fn start(address: SocketAddr, path: &'static str) -> Self {
         let took = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(visit(address, Arc::clone(&took), Arc::clone(&stopped)));
+        let task = tokio::spawn(visit(address, path, Arc::clone(&took), Arc::clone(&stopped)));
         Self { took, stopped, task }
     }
 
@@ -51,10 +51,15 @@ impl Visitors {
     }
 }
 
-async fn visit(address: SocketAddr, took: Arc<Mutex<Vec<Duration>>>, stopped: Arc<AtomicBool>) {
-    while !stopped.load(Ordering::Relaxed) {
+async fn visit(address: SocketAddr, path: &str, took: Arc<Mutex<Vec<Duration>>>, stopped: Arc<AtomicBool>) {
+    // Each is somebody else.
+    for [.., high, low] in (0_u32..).map(u32::to_be_bytes) {
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        let header = format!("X-Forwarded-For: 198.51.{high}.{low}\r\n");
         let start = Instant::now();
-        let mut stream = ask(address, "/echo").await;
+        let mut stream = ask_with(address, path, &header).await;
         assert_eq!(status(&mut stream).await, 101);
         stream.write_all(b"!").await.unwrap();
         assert_eq!(stream.read_u8().await.unwrap(), b'!');
