@@ -1,11 +1,14 @@
-//! The pings of the guide, with each framing library that can send them while it reads: they keep a peer's connection, and not that of
-//! a peer that is gone.
+//! The pings of the guide, with each framing library: they keep a peer's connection, and not that of a peer that is gone.
 
 use std::time::Duration;
 
 use axum::{Router, routing::any};
+use fastwebsockets::{Frame as FastFrame, OpCode, Payload, WebSocketError};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use tokio::time::{interval, sleep, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{interval, sleep, timeout},
+};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_websockets::{Config, Limits, Message as OtherMessage};
 use ws_handshake::{Connections, WsHandshakeLayer, WsStream, testing::TestServer};
@@ -37,6 +40,31 @@ async fn tokio_websockets(stream: WsStream) {
     }
 }
 
+async fn fastwebsockets(stream: WsStream) {
+    let (mut read, mut write) = stream.into_fastwebsockets().unwrap().split(tokio::io::split);
+    let (sender, mut frames) = mpsc::channel::<FastFrame<'_>>(8);
+    let reads = async move {
+        loop {
+            let frame = read.read_frame(&mut |frame| sender.send(frame)).await?;
+            if frame.opcode == OpCode::Close {
+                return Ok(());
+            }
+        }
+    };
+    let writes = async move {
+        let mut pings = interval(PING);
+        loop {
+            let frame = tokio::select! {
+                frame = frames.recv() => frame,
+                _ = pings.tick() => Some(FastFrame::new(true, OpCode::Ping, None, Payload::Borrowed(b""))),
+            };
+            let Some(frame) = frame else { return Ok::<_, WebSocketError>(()) };
+            write.write_frame(frame).await?;
+        }
+    };
+    let _ = tokio::try_join!(reads, writes);
+}
+
 async fn yawc(stream: WsStream) {
     let mut socket = stream.into_yawc(Options::default()).unwrap();
     let mut pings = interval(PING);
@@ -50,11 +78,12 @@ async fn yawc(stream: WsStream) {
 
 #[tokio::test(start_paused = true)]
 async fn pings_keep_a_peer_that_answers_and_not_one_that_is_gone() {
-    for path in ["/tungstenite", "/tokio-websockets", "/yawc"] {
+    for path in ["/tungstenite", "/tokio-websockets", "/fastwebsockets", "/yawc"] {
         let connections = Connections::new().idle_timeout(IDLE).grace(GRACE);
         let app = Router::new()
             .route("/tungstenite", any(tungstenite))
             .route("/tokio-websockets", any(tokio_websockets))
+            .route("/fastwebsockets", any(fastwebsockets))
             .route("/yawc", any(yawc))
             .layer(WsHandshakeLayer::new().connections(connections.clone()));
         let server = TestServer::new(app);
