@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A rolling restart: three nodes of the example `cluster` behind Debian's HAProxy, with its Redis, are restarted one after
-# the other under 2,000 clients, by the commands of docs/guide/cluster.md.
+# the other under 2,000 clients, with the commands of docs/guide/cluster.md. Then a third node joins two others.
 #
 # `--write` writes docs/results/cluster.md.
 set -euo pipefail

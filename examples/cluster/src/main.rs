@@ -10,7 +10,7 @@
 //! - A client says `{"key":"..","from":"Ann","text":"hello"}`, with a key of its own choice. It is told
 //!   `{"ack":"..","id":18}` once the broker has the message, and everybody gets `{"id":18,"said":{..}}`, in order and
 //!   once.
-//! - A close frame with 1012 says that this node restarts, with 1013 that it cannot go on: come back, after a while that
+//! - A close frame with 1012 says that this node restarts or that the connection is old, with 1013 that it cannot go on: come back, after a while that
 //!   is random, with the last id seen. A message without its acknowledgement may have been said or not: look for its key
 //!   in what was missed before saying it again.
 
@@ -56,6 +56,9 @@ struct Args {
     /// Over how many seconds the clients are asked to leave on SIGTERM, one after the other.
     #[arg(long, default_value_t = 5)]
     drain_over: u64,
+    /// After how many seconds a client is asked to connect again, so that nodes that were added get their share.
+    #[arg(long, default_value_t = 3600)]
+    max_age: u64,
 }
 
 #[tokio::main]
@@ -65,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(url) => Broker::Redis(RedisStream::follow(url)?),
         None => Broker::InProcess(InProcess::default()),
     });
-    let connections = Connections::new().limit(args.limit);
+    let connections = Connections::new().limit(args.limit).max_age(Duration::from_secs(args.max_age));
     let app = app(broker, &args.allow_origin, &connections)?;
     let listener = TcpListener::bind(args.addr).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -90,17 +93,19 @@ fn app(broker: Arc<Broker>, allow_origin: &[String], connections: &Connections) 
         .add_trusted_origins(allow_origin)?
         .subprotocols(Subprotocols::new(["v1.chat"])?.required(true))
         .connections(connections.clone());
+    let open = connections.clone();
     Ok(Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/chat", any(visit::chat))
         .layer(layer)
-        .route("/health", get(health))
+        .route("/health", get(async move |State(broker): State<Arc<Broker>>| health(&broker, &open)))
         .with_state(broker))
 }
 
-/// Whether new clients are of use here; a node that is stopping does not answer at all.
-async fn health(State(broker): State<Arc<Broker>>) -> StatusCode {
-    if broker.is_there() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+/// Whether this node can serve new clients, and how many it has. A node that is stopping does not answer at all.
+fn health(broker: &Broker, connections: &Connections) -> (StatusCode, String) {
+    let status = if broker.is_there() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, connections.len().to_string())
 }
 
 /// Ctrl-C, or what systemd, Docker and Kubernetes send.

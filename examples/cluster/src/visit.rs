@@ -17,7 +17,7 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
-use ws_handshake::{UpgradeError, WsStream, WsUpgrade};
+use ws_handshake::{CloseReason, UpgradeError, WsStream, WsUpgrade};
 
 use super::broker::{Broker, Listener};
 
@@ -75,7 +75,10 @@ async fn visit(broker: &Broker, mut listener: Listener, stream: WsStream) -> Res
                     Err(later) => break (CloseCode::Again, later.to_string()),
                 }
             },
-            () = &mut closing => break (CloseCode::Restart, "this node restarts".into()),
+            () = &mut closing => break (CloseCode::Restart, match closing.reason() {
+                Some(CloseReason::MaxAge) => "this connection is old".into(),
+                _ => "this node restarts".into(),
+            }),
         }
     };
     let leave = async {

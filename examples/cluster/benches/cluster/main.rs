@@ -1,12 +1,13 @@
 //! Run with `bash ci/cluster.sh`, which installs what it takes: three nodes of the example `cluster` behind `HAProxy`,
-//! with a Redis, are restarted one after the other under 2,000 clients that talk, and then Redis is. It fails where a
-//! message that was acknowledged does not reach every client, once and in order, or clients come back all at once. With
-//! `--write` it writes docs/results/cluster.md.
+//! with a Redis, are restarted one after the other under 2,000 clients that talk, and then Redis is. Then a third node
+//! joins two others. It fails where a message that was acknowledged does not reach every client, once and in order, or
+//! clients come back all at once. With `--write` it writes docs/results/cluster.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "ratios of counts are rounded anyway")]
 
 mod client;
 mod programs;
+mod rebalance;
 mod report;
 mod world;
 
@@ -59,6 +60,7 @@ async fn main() {
     world.until("all are back after Redis", || world.open() == CLIENTS).await;
     sleep(Duration::from_secs(2)).await;
     let redis = phase.end(&world);
+    let rebalanced = rebalance::run(&mut programs, &world).await;
 
     world.speak(false);
     world.until("all is acknowledged", || world.unsaid() == 0).await;
@@ -76,9 +78,9 @@ async fn main() {
     programs.haproxy.stop().await;
     programs.redis.stop().await;
 
-    let report = report::write(&phases, &redis, acknowledged.len(), &world);
+    let report = report::write(&phases, &redis, &rebalanced, acknowledged.len(), &world);
     println!("{report}\n{:.0} s", began.elapsed().as_secs_f64());
-    report::hold(&phases);
+    report::hold(&phases, &rebalanced);
     if std::env::args().any(|argument| argument == "--write") {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/results/cluster.md");
         std::fs::write(document, report).unwrap();

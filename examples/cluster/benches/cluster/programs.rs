@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -97,17 +98,32 @@ impl Program {
         ended.unwrap_or_else(|_| panic!("{:?} does not end: {}", self.command, self.said())).unwrap()
     }
 
+    pub(super) fn add_option(&mut self, name: &str, value: u64) {
+        self.command.extend([name.into(), value.to_string()]);
+    }
+
     /// Redis and `HAProxy` are there once they listen, and a node once it says that it is well.
     async fn is_there(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(self.address).await else { return false };
-        if !self.command.iter().any(|word| word == "--redis") {
-            return true;
+        if self.command.iter().any(|word| word == "--redis") {
+            self.health().await.is_ok_and(|health| health.starts_with("HTTP/1.1 200 "))
+        } else {
+            TcpStream::connect(self.address).await.is_ok()
         }
+    }
+
+    /// How many clients a node has.
+    pub(super) async fn clients(&self) -> usize {
+        let health = self.health().await.unwrap();
+        health.rsplit("\r\n").next().unwrap().parse().unwrap_or_else(|_| panic!("{health}"))
+    }
+
+    async fn health(&self) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address).await?;
         let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
-        stream.write_all(request.as_bytes()).await.is_ok()
-            && stream.read_to_string(&mut answer).await.is_ok()
-            && answer.starts_with("HTTP/1.1 200 ")
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 
     fn said(&self) -> String {

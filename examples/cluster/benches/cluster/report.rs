@@ -7,7 +7,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CLIENTS, world::World};
+use super::{
+    CLIENTS,
+    rebalance::{MAX_AGE, Rebalanced},
+    world::World,
+};
 
 /// `--drain-over` of the guide's commands.
 const OVER: Duration = Duration::from_secs(8);
@@ -85,7 +89,8 @@ pub(super) fn judge(acknowledged: &[u32], heard: &[Vec<u32>]) {
 }
 
 /// Holds that clients come back as they were sent away, one after the other, and at the first attempt.
-pub(super) fn hold(phases: &[Phased]) {
+pub(super) fn hold(phases: &[Phased], rebalanced: &Rebalanced) {
+    assert_eq!(rebalanced.phase.refused, 0, "clients were refused while a node joined");
     for phase in phases {
         let Phased { name, back, refused, most, .. } = phase;
         assert!(*back > CLIENTS / 10, "{name} had no clients");
@@ -94,7 +99,9 @@ pub(super) fn hold(phases: &[Phased]) {
     }
 }
 
-pub(super) fn write(phases: &[Phased], redis: &Phased, messages: usize, world: &World) -> String {
+pub(super) fn write(
+    phases: &[Phased], redis: &Phased, rebalanced: &Rebalanced, messages: usize, world: &World,
+) -> String {
     let log = world.log();
     let row = |phase: &Phased, even: String| {
         let Phased { name, took, back, refused, most, gap, middle } = phase;
@@ -103,9 +110,20 @@ pub(super) fn write(phases: &[Phased], redis: &Phased, messages: usize, world: &
     };
     let mut rows: String = phases.iter().map(|phase| row(phase, format!("{:.0}", phase.even()))).collect();
     rows.push_str(&row(redis, String::new()));
+    let Rebalanced { took, before, after, phase } = rebalanced;
+    let moved = [phase.middle, phase.gap].map(|gap| format!("{:.2}", gap.as_secs_f64()));
     let codes: Vec<_> = log.codes.iter().map(|(code, count)| format!("| closed with {code} | {count} |\n")).collect();
     TEXT.replace("{rows}", &rows)
         .replace("{clients}", &CLIENTS.to_string())
+        .replace("{age}", &MAX_AGE.as_secs().to_string())
+        .replace("{third}", &format!("{:.1}", took.as_secs_f64()))
+        .replace("{before}", &format!("{before:?}"))
+        .replace("{after}", &format!("{after:?}"))
+        .replace("{moved}", &phase.back.to_string())
+        .replace("{moved_most}", &phase.most.to_string())
+        .replace("{moved_refused}", &phase.refused.to_string())
+        .replace("{moved_middle}", &moved[0])
+        .replace("{moved_gap}", &moved[1])
         .replace("{messages}", &messages.to_string())
         .replace("{heard}", &world.heard().to_string())
         .replace("{late}", &log.late.to_string())
@@ -121,8 +139,8 @@ const TEXT: &str = "\
 `cluster` behind HAProxy, with a Redis, all on one machine of two cores and built without optimization, and connects
 {clients} clients. 20 of them say something every ten seconds, to all. Then each node is asked to stop by SIGTERM, takes
 its leave of its clients over 8 s, exits, and is started again; the next one follows once it is well. Clients come back
-after a random time of up to a second, through HAProxy, to whichever node it chooses. At last Redis is stopped for two
-seconds, and no node can hear the others.
+after a random time of up to a second, through HAProxy, to whichever node it chooses. Then Redis is stopped for two
+seconds, and no node can hear the others. In the end a third node joins two others.
 
 | Restarted | took | clients back | a second, on average | in the largest | refused | gap, median | gap, largest |
 |---|---|---|---|---|---|---|---|
@@ -131,6 +149,26 @@ A gap is what a client sees, from its close frame to the greeting by its next no
 *Refused* are handshakes that HAProxy or a node answered with 503. A restarted node has no clients until others are sent
 away; the last one has none until clients come and go. Without Redis all clients are sent away at once, and are spread
 by nothing but their own waits, which double with each failure.
+
+## A third node joins
+
+Two nodes are started again with `--max-age {age}`, and share all clients. Then the third node is started. Each client is asked
+to connect again when its connection is {age} s old, 10 % more or less, and HAProxy sends it to the node with the fewest
+clients. Without an age, the third node would only get clients that are new or come back for another reason.
+
+| | |
+|---|---|
+| until the third node holds 30 % of the clients | {third} s |
+| clients of each node, when it joins | {before} |
+| clients of each node, then | {after} |
+| clients that connected again | {moved}, {moved_most} of them in the largest second |
+| refused | {moved_refused} |
+| gap, median and largest | {moved_middle} s, {moved_gap} s |
+
+Here all clients connect within a few seconds, so that most ages end in the same four seconds. If clients have connected at
+any time, the same number connects again in each second, and the third node has its 30 % after about 30 % of the age.
+
+## Messages
 
 | | |
 |---|---|
@@ -142,5 +180,5 @@ by nothing but their own waits, which double with each failure.
 {codes}
 Every client has heard the same messages in the same order, each once, and every one that was acknowledged is among
 them. Each node has exited by itself, with status 0. The check fails if one of these is not so, if a client is refused
-while nodes are restarted, or if more clients than four times the average come back in one second.
+while nodes are restarted or added, or if more clients than four times the average come back in one second.
 ";
