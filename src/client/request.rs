@@ -58,7 +58,10 @@ pub struct WsRequest {
 
 #[derive(Clone)]
 pub(super) struct RequestDraft {
-    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "HTTP/1.1 does not name the scheme"))]
+    #[cfg_attr(
+        not(any(feature = "http2", feature = "testing")),
+        expect(dead_code, reason = "HTTP/1.1 does not name the scheme")
+    )]
     secure: bool,
     /// What the request names as its host.
     authority: HeaderValue,
@@ -87,10 +90,7 @@ impl WsRequest {
     pub fn origin(self, origin: impl AsRef<str>) -> Self {
         self.with(|draft| {
             let origin = origin.as_ref();
-            let parsed = origin.parse::<Origin>().map_err(|_| {
-                ConfigError::new(origin, "is no origin: write `scheme://host[:port]` and nothing behind it")
-            })?;
-            draft.headers.insert(ORIGIN, field(origin, parsed.as_str())?);
+            draft.headers.insert(ORIGIN, field(origin, parse_origin(origin)?.as_str())?);
             Ok(())
         })
     }
@@ -186,6 +186,18 @@ impl WsRequest {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// The page that the request is from: that of its `Origin`, or else one of the same origin as its URL.
+    #[cfg(feature = "testing")]
+    pub(crate) fn page(&self) -> Result<Origin, ConfigError> {
+        let draft = self.draft.as_ref().map_err(Clone::clone)?;
+        let scheme = if draft.secure { "https" } else { "http" };
+        let written = match draft.headers.get(ORIGIN) {
+            Some(origin) => String::from_utf8_lossy(origin.as_bytes()).into_owned(),
+            None => format!("{scheme}://{}", String::from_utf8_lossy(draft.authority.as_bytes())),
+        };
+        parse_origin(&written)
     }
 
     /// When the handshake has to be done.
@@ -331,6 +343,11 @@ fn without_secrets(url: &str) -> String {
     let (user, host) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("...@", host));
     let query = if end < url.len() { "?..." } else { "" };
     format!("{scheme}{user}{host}{query}")
+}
+
+fn parse_origin(written: &str) -> Result<Origin, ConfigError> {
+    let hint = "is no origin: write `scheme://host[:port]` and nothing behind it";
+    written.parse().map_err(|_| ConfigError::new(written, hint))
 }
 
 /// Whether a header identifies the user, so that HTTP/2 has to keep it out of its tables (RFC 7541 §7.1.3).

@@ -8,6 +8,7 @@ mod common;
 mod debug;
 mod drain;
 mod extract;
+mod guarded;
 mod http_version;
 mod layers;
 mod lifetimes;

@@ -1,45 +1,4 @@
-//! Upgrades in memory: a real client and a real server of hyper's, with the layer and the whole application between them,
-//! and no socket or port.
-//!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
-//! use axum::{Router, routing::any};
-//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
-//! use ws_handshake::{Subprotocols, WsHandshakeLayer, WsStream, testing::TestServer};
-//!
-//! async fn echo(stream: WsStream) {
-//!     let (mut read, mut write) = tokio::io::split(stream);
-//!     let _ = tokio::io::copy(&mut read, &mut write).await;
-//! }
-//!
-//! let layer = WsHandshakeLayer::new().subprotocols(Subprotocols::new(["v1.chat"]).unwrap());
-//! let server = TestServer::new(Router::new().route("/chat", any(echo)).layer(layer));
-//!
-//! // A page of the same origin, as a browser would connect.
-//! let chat = server.ws("/chat").origin("http://localhost").subprotocols(["v1.chat"]);
-//! let (mut stream, response) = chat.connect().await.unwrap();
-//! assert_eq!(response.status(), 101);
-//! assert_eq!(stream.subprotocol(), Some("v1.chat"));
-//! stream.write_all(b"hello").await.unwrap();
-//! let mut echo = [0; 5];
-//! stream.read_exact(&mut echo).await.unwrap();
-//! assert_eq!(&echo, b"hello");
-//!
-//! // A page of somebody else.
-//! let refusal = server.ws("/chat").origin("https://evil.example").connect().await.unwrap_err();
-//! assert_eq!(refusal.status(), 403);
-//! # }
-//! ```
-//!
-//! The stream is the client's end, and the framing libraries take it as the client: `stream.into_tungstenite(None)`. A
-//! request that is no handshake needs none of this: `tower::ServiceExt::oneshot` calls a `Router` with it.
-//!
-//! A handshake that breaks the rules cannot be made with it, but for its origin, host, offers and other fields: write its bytes
-//! to a socket.
-//!
-//! Nothing here waits for real time or for another machine, so that with tokio's `start_paused` a test of timeouts and
-//! drains takes no time and always the same course.
+//! Upgrades in memory.
 
 use std::{error::Error, fmt, future::poll_fn, panic::Location, time::Duration};
 
@@ -57,6 +16,7 @@ use tower_service::Service;
 use crate::client::connect_http2;
 use crate::{
     client::{ClientError, WsRequest},
+    handshake::Origin,
     middleware::WsStream,
     policy::{ConfigError, PermessageDeflate},
 };
@@ -101,6 +61,7 @@ impl<S: Clone> TestServer<S> {
 }
 
 /// A handshake to be sent to a [`TestServer`]; its knobs are those of a [`WsRequest`].
+#[derive(Clone)]
 #[must_use = "a request does nothing unless it is sent"]
 pub struct TestRequest<S> {
     app: S,
@@ -224,13 +185,30 @@ impl<S> TestRequest<S> {
         }
     }
 
+    /// The page that the request is from: that of its `Origin`, or of its URL.
+    pub(super) fn page(&self) -> Result<Origin, ConfigError> {
+        self.request.page()
+    }
+
+    /// The same request over HTTP/2, if this one is not.
+    #[cfg(feature = "http2")]
+    pub(super) fn over_http2(self) -> Option<Self> {
+        (!self.over_http2).then(|| self.http2())
+    }
+
+    /// There is no HTTP/2.
+    #[cfg(not(feature = "http2"))]
+    pub(super) fn over_http2(self) -> Option<Self> {
+        None
+    }
+
     fn with(mut self, change: impl FnOnce(WsRequest) -> WsRequest) -> Self {
         self.request = change(self.request);
         self
     }
 }
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How much one end may have written before the other has to read, as if by a socket.
 const BUFFER: usize = 64 << 10;

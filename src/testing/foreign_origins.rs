@@ -1,0 +1,128 @@
+//! Origins that a policy could take for its own.
+
+use std::fmt;
+
+use crate::handshake::Origin;
+
+/// An origin whose pages should not connect. [`foreign_origins`] gives them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForeignOrigin {
+    /// The origin, as a browser sends it.
+    pub origin: Origin,
+    /// What a page of this origin is, or how the origin resembles the server's own.
+    pub description: &'static str,
+}
+
+/// Origins that differ from `own`, for tests of a policy.
+///
+/// One is any other site, and one is `null`. Each of the others gets past a comparison with a common mistake in it: it begins or ends
+/// as `own` does, has another character in place of a dot, or differs in its port or its scheme only.
+///
+/// ```
+/// use ws_handshake::{Origin, testing::foreign_origins};
+///
+/// let own: Origin = "https://app.example.com".parse()?;
+/// let foreign: Vec<_> = foreign_origins(&own).map(|foreign| foreign.to_string()).collect();
+/// assert_eq!(
+///     foreign,
+///     [
+///         "https://evil.example",
+///         "null",
+///         "https://app.example.com.evil.example",
+///         "https://evilapp.example.com",
+///         "https://appxexample.com",
+///         "https://app.example.com:8443",
+///         "http://app.example.com",
+///     ]
+/// );
+/// # Ok::<_, ws_handshake::handshake::InvalidOrigin>(())
+/// ```
+///
+/// An `own` that is `null`, or not of `http` or `https`, has no look-alikes.
+pub fn foreign_origins(own: &Origin) -> impl Iterator<Item = ForeignOrigin> {
+    let strangers =
+        [("https://evil.example".into(), "another site"), ("null".into(), "a sandboxed frame or a local file")];
+    let foreign = strangers.into_iter().chain(look_alikes(own).unwrap_or_default());
+    foreign.filter_map(|(origin, description)| Some(ForeignOrigin { origin: origin.parse().ok()?, description }))
+}
+
+fn look_alikes(own: &Origin) -> Option<Vec<(String, &'static str)>> {
+    let (scheme, host, port) = (own.scheme()?, own.host()?, own.port()?);
+    let written = own.as_str();
+    let has_port = !written.ends_with(host);
+    let port_text = if has_port { format!(":{port}") } else { String::new() };
+    let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
+
+    let mut origins = Vec::new();
+    if !host.starts_with('[') {
+        origins.push((format!("{scheme}://{host}.evil.example{port_text}"), "begins with your host"));
+    }
+    if !is_address && host.contains('.') {
+        origins.push((format!("{scheme}://evil{host}{port_text}"), "ends with your host"));
+    }
+    if let (false, Some((first, rest))) = (is_address, host.split_once('.'))
+        && rest.contains('.')
+    {
+        origins.push((format!("{scheme}://{first}x{rest}{port_text}"), "has a letter in place of a dot of your host"));
+    }
+    origins.push((format!("{scheme}://{host}:{}", another_port(port, has_port)), "has another port"));
+    if scheme == "https" {
+        origins.push((format!("http://{host}{port_text}"), "has your host without TLS"));
+    }
+    Some(origins)
+}
+
+/// A port that is written with the digits of this one, and with one more where that is a port too.
+fn another_port(port: u16, is_written: bool) -> u16 {
+    if is_written { port.checked_mul(10).unwrap_or(port / 10) } else { 8443 }
+}
+
+impl fmt::Display for ForeignOrigin {
+    /// The origin.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.origin.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_differs_from_the_own_origin_and_resembles_it() {
+        let rows: [(&str, &[&str]); 7] = [
+            ("http://127.0.0.1:3000", &["http://127.0.0.1.evil.example:3000", "http://127.0.0.1:30000"]),
+            ("http://localhost", &["http://localhost.evil.example", "http://localhost:8443"]),
+            ("http://[::1]:8080", &["http://[::1]:808"]),
+            (
+                "https://example.com:4000",
+                &[
+                    "https://example.com.evil.example:4000",
+                    "https://evilexample.com:4000",
+                    "https://example.com:40000",
+                    "http://example.com:4000",
+                ],
+            ),
+            (
+                "http://a.example.com",
+                &[
+                    "http://a.example.com.evil.example",
+                    "http://evila.example.com",
+                    "http://axexample.com",
+                    "http://a.example.com:8443",
+                ],
+            ),
+            ("null", &[]),
+            ("app://own", &[]),
+        ];
+        for (own, expected) in rows {
+            let own: Origin = own.parse().unwrap();
+            let origins: Vec<_> = foreign_origins(&own).map(|foreign| foreign.origin).collect();
+            assert_eq!(origins[0].as_str(), "https://evil.example");
+            assert!(origins[1].is_opaque());
+            assert_eq!(origins[2..].iter().map(Origin::as_str).collect::<Vec<_>>(), expected, "{own}");
+            assert!(own.is_opaque() || !origins.contains(&own));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether pages of other origins can connect.
+
+use std::panic::Location;
+
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
+use hyper::body::{Body, Bytes, Incoming};
+use tower_service::Service;
+
+use super::{
+    foreign_origins::{ForeignOrigin, foreign_origins},
+    server::{BoxError, TestRequest, TestServer},
+};
+use crate::{grammar::elements, handshake::Origin};
+
+/// Checks that pages of other origins cannot open the WebSocket at `path`, as
+/// [`TestRequest::assert_guarded`] does it with a request that needs nothing but its path.
+///
+/// # Panics
+///
+/// See [`TestRequest::assert_guarded`].
+#[track_caller]
+pub fn assert_guarded<S, B>(app: S, path: impl AsRef<str>) -> impl Future<Output = ()> + Send
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    TestServer::new(app).ws(path).assert_guarded()
+}
+
+impl<S: Clone> TestRequest<S> {
+    /// Checks that pages of other origins cannot connect with this request.
+    ///
+    /// The request itself stands for your own page. Its origin is that of its URL, `http://localhost` for a path, unless
+    /// [`origin`](Self::origin) names another one. Then the same request comes from each of the [`foreign_origins`]. With the feature
+    /// `http2` all of that is repeated over HTTP/2, if your own page can connect over HTTP/2.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use axum::{Router, extract::ws::WebSocketUpgrade, routing::any};
+    /// use ws_handshake::{WsHandshakeLayer, testing::TestServer};
+    ///
+    /// let chat = async |ws: WebSocketUpgrade| ws.protocols(["v1.chat"]).on_upgrade(async |_| {});
+    /// let app = Router::new().route("/chat", any(chat)).layer(WsHandshakeLayer::new());
+    /// TestServer::new(app).ws("/chat").header("cookie", "session=1").assert_guarded().await;
+    /// # }
+    /// ```
+    ///
+    /// A page can also reach a server under a host name of its own, by DNS rebinding. [`AllowHost`](crate::AllowHost) stops that, and
+    /// this does not check it.
+    ///
+    /// # Panics
+    ///
+    /// - If your own page cannot connect: then nothing can be told about others. Add what the handler needs, such as cookies.
+    /// - If a foreign page can connect.
+    /// - If the connection stays open behind a refusal over HTTP/1.1: behind some proxies, a client can then send more requests on it.
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    #[track_caller]
+    pub fn assert_guarded<B>(self) -> impl Future<Output = ()> + Send
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let caller = Location::caller();
+        async move {
+            if let Err(finding) = examine(self).await {
+                panic!("{caller}: {finding}");
+            }
+        }
+    }
+}
+
+async fn examine<S, B>(request: TestRequest<S>) -> Result<(), String>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let own = request.page().map_err(|error| error.to_string())?;
+    let request = request.origin(own.as_str());
+    if let Err(error) = request.clone().try_connect().await {
+        let body = error.response().map(|response| format!(": {}", String::from_utf8_lossy(response.body())));
+        let said = body.unwrap_or_default();
+        return Err(format!("your own page {own} cannot connect, so nothing can be told about others: {error}{said}"));
+    }
+    let over_http2 = request.clone().over_http2();
+    refuses_foreign_pages(request, &own).await?;
+    if let Some(request) = over_http2
+        && request.clone().try_connect().await.is_ok()
+    {
+        refuses_foreign_pages(request, &own).await?;
+    }
+    Ok(())
+}
+
+async fn refuses_foreign_pages<S, B>(request: TestRequest<S>, own: &Origin) -> Result<(), String>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut connected = Vec::new();
+    let mut left_open = Vec::new();
+    for ForeignOrigin { origin, description } in foreign_origins(own) {
+        match request.clone().origin(origin.as_str()).try_connect().await {
+            Ok(_) => connected.push(format!("{origin} ({description})")),
+            Err(error) if error.response().is_some_and(leaves_open) => left_open.push(origin.to_string()),
+            Err(_) => {}
+        }
+    }
+    if !connected.is_empty() {
+        return Err(format!(
+            "foreign pages can connect: {}. Is `WsHandshakeLayer` behind all routes, and outside of all other layers?",
+            connected.join(", ")
+        ));
+    }
+    if !left_open.is_empty() {
+        return Err(format!("the connection stays open behind a refusal of {}", left_open.join(", ")));
+    }
+    Ok(())
+}
+
+/// Whether a refusal leaves the connection to other requests.
+fn leaves_open(refusal: &Response<Bytes>) -> bool {
+    let closes = |value: &HeaderValue| elements(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"));
+    refusal.version() == Version::HTTP_11 && !refusal.headers().get_all(CONNECTION).iter().any(closes)
+}
