@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Clients that nobody here wrote, against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium, and over
-# HTTP/2 Chromium and Node's own client. And servers of Node's `ws` and Python's `websockets`, for the example `client`.
+# HTTP/2 Chromium and Node's own client. And servers of Node's `ws` and Python's `websockets`, for the examples
+# `client` and `doctor`.
 #
 # `PROGRAMS=DIRECTORY ci/interop.sh` takes the programs built there, as in `target/debug`, instead of building them.
 set -euo pipefail
@@ -32,6 +33,8 @@ start CHAT chat $any
 start CLUSTER cluster --addr $any
 start TOKEN token $any
 start HIJACK hijack
+start GUARDED guarded $any
+start UNGUARDED guarded $any --unguarded
 start ORIGINS origins "$ORIGINS_FILE" $any
 start TLS tls --addr $any --allow-origin "$LISTED_ORIGIN"
 start TLS_CHAT tls --addr $any --subprotocol v1.chat
@@ -40,8 +43,8 @@ export TLS_STDOUT=$work/TLS.stdout TLS_CHAT_STDOUT=$work/TLS_CHAT.stdout TLS_CHA
 export HIJACK_STDOUT=$work/HIJACK.stdout
 export TLS_ALLOWS_OTHER_STDOUT=$work/TLS_ALLOWS_OTHER.stdout
 
-CLIENT=$(program client) COMPRESSING_CLIENT=$(program compressing_client)
-export CLIENT COMPRESSING_CLIENT
+CLIENT=$(program client) COMPRESSING_CLIENT=$(program compressing_client) DOCTOR=$(program doctor)
+export CLIENT COMPRESSING_CLIENT DOCTOR
 
 suite "Node's ws" node --test --test-reporter=spec ci/interop/node/ws.mjs
 suite "Node's http2" node --test --test-reporter=spec ci/interop/node/http2.mjs
@@ -49,4 +52,6 @@ suite "Chromium" node --test --test-reporter=spec ci/interop/node/browser.mjs
 suite "Python's websockets" env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m unittest --verbose ci/interop/python/client.py
 suite "Node's ws as the server" node --test --test-reporter=spec ci/interop/node/client.mjs
 suite "Python's websockets as the server" env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" ci/interop/python/server.py --verbose
+suite "The doctor" node --test --test-reporter=spec ci/interop/node/doctor.mjs
+suite "The doctor, with Python's websockets" env PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" ci/interop/python/doctor.py --verbose
 conclude

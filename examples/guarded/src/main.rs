@@ -1,7 +1,7 @@
 //! Run with `cargo run -p guarded`: three applications as they were, behind one line.
 //!
 //! A chat and GraphQL's subscriptions by axum's own extractor, and a server of Socket.IO. Nothing in them knows of this
-//! crate. The first argument is another address to listen on.
+//! crate. An argument is another address to listen on, and `--unguarded` leaves the line out.
 
 mod chat;
 mod graphql;
@@ -13,16 +13,22 @@ use ws_handshake::WsHandshakeLayer;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
+    let (mut address, mut is_guarded) = ("127.0.0.1:3000".to_owned(), true);
+    for argument in std::env::args().skip(1) {
+        if argument == "--unguarded" { is_guarded = false } else { address = argument }
+    }
     let listener = TcpListener::bind(address).await?;
     println!("listening on ws://{}/chat, /graphql and /socket.io/", listener.local_addr()?);
-    axum::serve(listener, guarded()).await
+    axum::serve(listener, if is_guarded { guarded(unguarded()) } else { unguarded() }).await
 }
 
-fn guarded() -> Router {
-    let app = chat::app().merge(graphql::app());
-    // Socket.IO's is a layer itself, and answers before any route: this one goes around it.
-    socketio::around(app).layer(WsHandshakeLayer::new())
+fn guarded(app: Router) -> Router {
+    app.layer(WsHandshakeLayer::new())
+}
+
+/// Socket.IO's is a layer itself, and answers before any route: the line goes around it.
+fn unguarded() -> Router {
+    socketio::around(chat::app().merge(graphql::app()))
 }
 
 #[cfg(test)]

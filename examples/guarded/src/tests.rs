@@ -26,7 +26,7 @@ async fn connect(path: &str, origin: &str, server: &str) -> Result<Socket, u16> 
 async fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async { axum::serve(listener, super::guarded()).await });
+    tokio::spawn(async { axum::serve(listener, super::guarded(super::unguarded())).await });
     address
 }
 

@@ -1,0 +1,96 @@
+//! What the server is asked, and what it answers.
+
+use http::StatusCode;
+use ws_handshake::{
+    Origin, WsRequest,
+    testing::{ForeignOrigin, foreign_origins},
+};
+
+use super::server::{Answer, Server};
+
+pub(super) struct Examination {
+    pub(super) http1: Pages,
+    /// `None` where the server takes no WebSockets over HTTP/2.
+    pub(super) http2: Option<Pages>,
+    /// A page whose host name has been pointed at this server; `None` where TLS keeps such a page out.
+    pub(super) rebound: Option<Answer>,
+    /// A page of the same host over plain HTTP; `None` where your own pages are no others.
+    pub(super) without_tls: Option<Answer>,
+    /// Whether the server answers a second request behind a refusal; `None` where it refuses nothing.
+    pub(super) answers_behind_refusal: Option<bool>,
+}
+
+/// The pages that try to connect.
+pub(super) struct Pages {
+    pub(super) own: Answer,
+    pub(super) foreign: Vec<(ForeignOrigin, Answer)>,
+}
+
+impl Examination {
+    pub(super) async fn of(server: &Server) -> Self {
+        let http1 = Pages::over_http1(server).await;
+        let answers_behind_refusal = match http1.refused() {
+            Some(origin) => server.answers_behind_refusal(origin).await.ok(),
+            None => None,
+        };
+        let rebound = if server.tls { None } else { Some(rebound(server).await) };
+        let http2 = Pages::over_http2(server).await;
+        Self { http1, http2, rebound, without_tls: without_tls(server).await, answers_behind_refusal }
+    }
+
+    /// The foreign pages that can connect.
+    pub(super) fn connected(&self) -> Vec<&ForeignOrigin> {
+        let mut connected: Vec<_> = self.http1.connected().collect();
+        for origin in self.http2.iter().flat_map(Pages::connected) {
+            if !connected.contains(&origin) {
+                connected.push(origin);
+            }
+        }
+        connected
+    }
+}
+
+impl Pages {
+    async fn over_http1(server: &Server) -> Self {
+        Self::ask(server, async |request| server.ask(request).await).await
+    }
+
+    async fn over_http2(server: &Server) -> Option<Self> {
+        // The first request tells whether the server takes any.
+        server.ask_over_http2(server.page(&server.own_page)).await?;
+        let ask = async |request| server.ask_over_http2(request).await.unwrap_or(Answer::Failed("it has ended".into()));
+        Some(Self::ask(server, ask).await)
+    }
+
+    async fn ask(server: &Server, ask: impl AsyncFn(WsRequest) -> Answer) -> Self {
+        let own = ask(server.page(&server.own_page)).await;
+        let mut foreign = Vec::new();
+        for origin in foreign_origins(&server.own_page) {
+            let answer = ask(server.page(&origin.origin)).await;
+            foreign.push((origin, answer));
+        }
+        Self { own, foreign }
+    }
+
+    pub(super) fn connected(&self) -> impl Iterator<Item = &ForeignOrigin> {
+        self.foreign.iter().filter(|(_, answer)| *answer == Answer::Connected).map(|(origin, _)| origin)
+    }
+
+    fn refused(&self) -> Option<&Origin> {
+        let refused = |answer: &Answer| matches!(answer, Answer::Refused(status) if *status != StatusCode::NOT_FOUND);
+        self.foreign.iter().find(|(_, answer)| refused(answer)).map(|(foreign, _)| &foreign.origin)
+    }
+}
+
+/// A page of a site whose name was pointed at this server once the page had been loaded.
+async fn rebound(server: &Server) -> Answer {
+    let host = format!("evil.example:{}", server.port);
+    let origin = format!("http://{host}");
+    server.ask(server.request.clone().origin(origin).header("host", host)).await
+}
+
+/// A page that somebody on the network has written, who can put answers into a connection without TLS.
+async fn without_tls(server: &Server) -> Option<Answer> {
+    let origin = server.own_page.as_str().strip_prefix("https").map(|rest| format!("http{rest}"))?;
+    Some(server.ask(server.request.clone().origin(origin)).await)
+}

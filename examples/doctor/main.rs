@@ -1,0 +1,43 @@
+//! Run with `cargo run --example doctor -- http://127.0.0.1:3000/ws`, with any WebSocket server at that address.
+//!
+//! It asks the server what an attacker would, and prints who can connect, why that matters, and what to do. The exit status
+//! is 0 if pages of other origins are refused, 1 if they can connect, and 2 if nothing can be told.
+
+mod examination;
+mod report;
+mod server;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser;
+
+use self::{examination::Examination, server::Server};
+
+/// Asks a running WebSocket server what an attacker would.
+#[derive(Parser)]
+struct Args {
+    /// The WebSocket, as in `https://app.example.com/ws`; `http`, `https`, `ws` and `wss` are all right.
+    url: String,
+    /// Where your own pages are. The default is the origin of the URL.
+    #[arg(long)]
+    origin: Option<String>,
+    /// A header to send, as in `Cookie: session=1`; may be given several times.
+    #[arg(long)]
+    header: Vec<String>,
+    /// A subprotocol to offer; may be given several times.
+    #[arg(long)]
+    subprotocol: Vec<String>,
+    /// Accept every certificate, such as a self-signed one.
+    #[arg(long)]
+    insecure: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let args = Args::parse();
+    let server = Server::new(&args)?;
+    let examination = Examination::of(&server).await;
+    let (text, status) = report::write(&server, &examination);
+    print!("{text}");
+    Ok(ExitCode::from(status))
+}

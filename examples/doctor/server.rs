@@ -1,0 +1,207 @@
+//! The server that is examined, and how it is asked.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use http::{StatusCode, Uri};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, ServerName, UnixTime},
+    },
+};
+use ws_handshake::{ClientError, Origin, WsRequest, connect_http2};
+
+use super::Args;
+
+/// How long the server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) struct Server {
+    pub(super) url: String,
+    pub(super) own_page: Origin,
+    host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    insecure: bool,
+    /// What every request has.
+    pub(super) request: WsRequest,
+    headers: Vec<(String, String)>,
+    path: String,
+}
+
+/// What a handshake comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Answer {
+    Connected,
+    Refused(StatusCode),
+    Failed(String),
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+impl Server {
+    pub(super) fn new(args: &Args) -> Result<Self, Failure> {
+        let uri: Uri = args.url.parse()?;
+        let tls = match uri.scheme_str() {
+            Some("http" | "ws") => false,
+            Some("https" | "wss") => true,
+            _ => return Err("write the URL as `http://host:port/path`".into()),
+        };
+        let authority = uri.authority().ok_or("the URL has no host")?;
+        let own_page = match &args.origin {
+            Some(origin) => origin.clone(),
+            None => format!("{}://{authority}", if tls { "https" } else { "http" }),
+        };
+        let mut request = WsRequest::new(&args.url).subprotocols(&args.subprotocol).timeout(PATIENCE);
+        let mut headers = Vec::new();
+        for header in &args.header {
+            let (name, value) = header.split_once(": ").ok_or("write a header as `Name: value`")?;
+            request = request.header(name, value);
+            headers.push((name.into(), value.into()));
+        }
+        Ok(Self {
+            url: args.url.clone(),
+            own_page: own_page.parse().map_err(|_| format!("{own_page} is no origin"))?,
+            host: authority.host().trim_matches(['[', ']']).into(),
+            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            tls,
+            insecure: args.insecure,
+            request,
+            headers,
+            path: uri.path_and_query().map_or("/", |path| path.as_str()).into(),
+        })
+    }
+
+    /// The request of a page.
+    pub(super) fn page(&self, origin: &Origin) -> WsRequest {
+        self.request.clone().origin(origin.as_str())
+    }
+
+    pub(super) async fn ask(&self, request: WsRequest) -> Answer {
+        match self.connect("http/1.1").await {
+            Ok(connection) => answer(request.connect(connection).await),
+            Err(error) => Answer::Failed(error.to_string()),
+        }
+    }
+
+    /// The answer over HTTP/2; `None` where the server does not take WebSockets over HTTP/2.
+    pub(super) async fn ask_over_http2(&self, request: WsRequest) -> Option<Answer> {
+        let connection = self.connect("h2").await.ok()?;
+        let mut connection = timeout(PATIENCE, connect_http2::<_, String>(connection)).await.ok()?.ok()?;
+        Some(answer(request.connect_over_http2(&mut connection).await))
+    }
+
+    /// Whether the server answers a second request on the connection of a handshake that it has refused.
+    pub(super) async fn answers_behind_refusal(&self, origin: &Origin) -> Result<bool, Failure> {
+        let mut connection = self.connect("http/1.1").await?;
+        let Self { path, host, port, .. } = self;
+        let mut headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        headers.push_str(&format!("Host: {host}:{port}\r\n"));
+        let requests = format!(
+            "GET {path} HTTP/1.1\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {origin}\r\n\r\n\
+             GET {path} HTTP/1.1\r\n{headers}\r\n"
+        );
+        connection.write_all(requests.as_bytes()).await?;
+        let mut answers = Vec::new();
+        // It is an answer, too, that the server closes the connection, or resets it.
+        let _ = timeout(Duration::from_secs(2), connection.read_to_end(&mut answers)).await;
+        let answers = String::from_utf8_lossy(&answers);
+        Ok(answers.matches("HTTP/1.1 ").count() > 1)
+    }
+
+    async fn connect(&self, protocol: &str) -> Result<Box<dyn Io>, Failure> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let tcp = timeout(PATIENCE, connecting).await.map_err(|_| "the server does not answer")??;
+        tcp.set_nodelay(true)?;
+        if !self.tls {
+            return Ok(Box::new(tcp));
+        }
+        let mut config = self.tls_config()?;
+        config.alpn_protocols = vec![protocol.into()];
+        let name = ServerName::try_from(self.host.clone())?;
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+        let stream = timeout(PATIENCE, connecting).await.map_err(|_| "the server does not answer")??;
+        if protocol == "h2" && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err("the server does not speak HTTP/2".into());
+        }
+        Ok(Box::new(stream))
+    }
+
+    fn tls_config(&self) -> Result<ClientConfig, Failure> {
+        let provider = Arc::new(ring::default_provider());
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        if self.insecure {
+            let accept_all = Arc::new(AcceptAll(provider));
+            return Ok(builder.dangerous().with_custom_certificate_verifier(accept_all).with_no_client_auth());
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+fn answer<T>(result: Result<T, ClientError>) -> Answer {
+    match result {
+        Ok(_) => Answer::Connected,
+        Err(error) => match error.response().map(http::Response::status) {
+            // A wrong answer, yet one that accepts.
+            Some(StatusCode::SWITCHING_PROTOCOLS) => Answer::Connected,
+            Some(status) => Answer::Refused(status),
+            None => {
+                let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+                Answer::Failed(format!("{error}{source}"))
+            }
+        },
+    }
+}
+
+/// No secret is sent but those of the command line, to a server that is named there.
+#[derive(Debug)]
+struct AcceptAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAll {
+    fn verify_server_cert(
+        &self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime,
+    ) -> Result<ServerCertVerified, tokio_rustls::rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, tokio_rustls::rustls::Error> {
+        tokio_rustls::rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, tokio_rustls::rustls::Error> {
+        tokio_rustls::rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
