@@ -85,7 +85,7 @@ async fn visit(room: &Room, stream: WsStream) -> Result<(), Box<dyn Error + Send
         }
     }
     // The server is about to stop. What the client sends until it answers the close is read, so that it sees that.
-    let code = closing.reason().map_or(CloseCode::Away, |reason| CloseCode::from(reason.close_code()));
+    let code = CloseCode::from(closing.close_code());
     socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
     while socket.try_next().await?.is_some() {}
     Ok(())

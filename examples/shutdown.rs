@@ -55,7 +55,7 @@ async fn echo(stream: WsStream) {
         }
     }
     // 1001: the server is about to stop.
-    let code = closing.reason().map_or(CloseCode::Away, |reason| CloseCode::from(reason.close_code()));
+    let code = CloseCode::from(closing.close_code());
     if socket.close(Some(CloseFrame { code, reason: "".into() })).await.is_ok() {
         // What the client sends until it answers the close is read, so that nothing is cut off.
         while let Ok(Some(_)) = socket.try_next().await {}

@@ -100,7 +100,7 @@ pub use self::observe::describe_metrics;
 #[cfg(feature = "tower")]
 pub use self::{
     connections::{
-        CloseReason, Closing, ConnectionId, ConnectionKey, ConnectionPermit, Connections, Drain, Drained,
+        CloseHandle, CloseReason, Closing, ConnectionId, ConnectionKey, ConnectionPermit, Connections, Drain, Drained,
         GracefulShutdown, forwarded_for,
     },
     middleware::{

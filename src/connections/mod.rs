@@ -2,6 +2,7 @@
 //!
 //! Connections know nothing of handshakes and layers: they count permits, and signal to the holder of each permit.
 
+mod close_handle;
 mod close_reason;
 #[expect(clippy::module_inception, reason = "the file is named after the type that it holds")]
 mod connections;
@@ -20,6 +21,7 @@ mod tick;
 mod waker;
 
 pub use self::{
+    close_handle::CloseHandle,
     close_reason::CloseReason,
     connections::Connections,
     drain::{Drain, Drained},

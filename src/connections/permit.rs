@@ -5,13 +5,12 @@ use std::{fmt, iter, mem, sync::Arc, task::Context};
 use tokio::time::Instant;
 
 use super::{
+    close_handle::CloseHandle,
     close_reason::CloseReason,
     id::ConnectionId,
     key_limit::{KeyLimit, KeyPermit},
     registry::Registry,
     signal::{Closing, Half, Signal},
-    sweep,
-    tick::{Tick, ticks},
 };
 
 /// The place of one connection among the [`Connections`](crate::Connections) of its layer, given back when dropped.
@@ -103,26 +102,16 @@ impl ConnectionPermit {
     /// Asks the connection to close now, and ends it after the [`grace`](crate::Connections::grace) of its `Connections`.
     ///
     /// [`Closing::reason`] gives the handler this reason, unless the connection has been asked to close before.
-    ///
-    /// ```
-    /// use ws_handshake::{CloseReason, ConnectionPermit};
-    ///
-    /// fn kick(permit: &ConnectionPermit) {
-    ///     permit.close(CloseReason::Application(4003));
-    /// }
-    /// ```
     pub fn close(&self, reason: CloseReason) {
-        if let Some(registry) = self.registries().next() {
-            self.0.signal.leave(reason, registry.lifetimes.end(Tick::now()));
-            sweep::start(registry);
-        }
+        self.close_handle().close(reason);
     }
 
-    /// Has the connection asked to close at this time at the latest, for example because its token expires then, and ended after the
-    /// [`grace`](crate::Connections::grace) of its `Connections`. A time that is more than 100 days ahead is none.
+    /// Has the connection asked to close at this time, for example because its token expires then, and ended after the
+    /// [`grace`](crate::Connections::grace) of its `Connections`. A later call replaces the time. A time that is more than 100 days
+    /// ahead is none.
     ///
-    /// It may come half a second later. The earliest of several times counts, and the connection's
-    /// [age](crate::Connections::max_age) is one of them. The reason is [`CloseReason::Expired`].
+    /// The connection may be asked half a second later. If it has an [age](crate::Connections::max_age), the earlier of both times
+    /// counts. The reason is [`CloseReason::Expired`].
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -136,12 +125,13 @@ impl ConnectionPermit {
     /// }
     /// ```
     pub fn close_at(&self, time: impl Into<Instant>) {
-        let now = Instant::now();
-        let Some(left) = ticks(time.into().saturating_duration_since(now)) else { return };
-        if let Some(registry) = self.registries().next() {
-            self.0.signal.close_at(Tick::of(now).after(left), true);
-            sweep::start(registry);
-        }
+        self.close_handle().close_at(time);
+    }
+
+    /// Closes the connection from elsewhere, for example where a user is banned. The handle keeps no place among the connections.
+    #[must_use]
+    pub fn close_handle(&self) -> CloseHandle {
+        CloseHandle::new(&self.0.signal, self.registries().next())
     }
 
     /// From here on a stream says when the peer has sent something.

@@ -28,8 +28,10 @@ pub(super) struct Signal {
     reason: AtomicU16,
     /// How many permits there are of the connection: one for each layer that counts it.
     permits: AtomicU32,
-    /// When it is to be asked to close; once it is `LEAVING`, when it is to be ended.
+    /// When it has come of age; once it is `LEAVING`, when it is to be ended.
     due: AtomicTick,
+    /// When what allowed it expires.
+    expires: AtomicTick,
     /// When a sweep last found that the peer had sent something.
     heard: AtomicTick,
     waiting: Mutex<Waiting>,
@@ -55,12 +57,10 @@ const CLOSING: u8 = 1;
 const ENDED: u8 = 2;
 /// `due` is when it ends.
 const LEAVING: u8 = 4;
-/// `due` is when what allowed it expires, rather than its age.
-const EXPIRES: u8 = 8;
 /// Its stream says when the peer has sent something.
-const WATCHED: u8 = 16;
+const WATCHED: u8 = 8;
 /// The peer has sent nothing since the last sweep.
-const QUIET: u8 = 32;
+const QUIET: u8 = 16;
 
 /// What a sweep finds that a connection is due for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ impl Signal {
             reason: AtomicU16::new(0),
             permits: AtomicU32::new(0),
             due: AtomicTick::default(),
+            expires: AtomicTick::default(),
             heard: AtomicTick::default(),
             waiting: Mutex::default(),
         }
@@ -154,19 +155,19 @@ impl Signal {
 
 /// # Its lifetime
 impl Signal {
-    /// Has it asked to close at `due` at the latest. The reason is that it expires, or that it has aged.
-    pub(super) fn close_at(&self, due: Tick, expires: bool) {
+    /// Has it asked to close at `due`, for its age. The earliest of several times counts: one for each layer with an age.
+    pub(super) fn age_at(&self, due: Tick) {
         let waiting = self.lock();
         let is_earlier = self.due.load().is_none_or(|before| !before.has_come(due));
         if is_earlier && !self.has(LEAVING) {
             self.due.store(due);
-            if expires {
-                self.state.fetch_or(EXPIRES, Ordering::AcqRel);
-            } else {
-                self.state.fetch_and(!EXPIRES, Ordering::AcqRel);
-            }
         }
         drop(waiting);
+    }
+
+    /// Has it asked to close at this time, because what allowed it expires. The last call counts.
+    pub(super) fn expire_at(&self, time: Option<Tick>) {
+        self.expires.store(time);
     }
 
     /// Asks the handler to bring the connection to its end, which comes at `end` in any case.
@@ -208,11 +209,18 @@ impl Signal {
         if state & ENDED != 0 {
             return None;
         }
-        if self.due.load().is_some_and(|due| due.has_come(now)) {
-            let reason = if state & EXPIRES == 0 { CloseReason::MaxAge } else { CloseReason::Expired };
-            return Some(if state & LEAVING == 0 { Turn::Close(reason) } else { Turn::End });
+        let due = self.due.load().filter(|due| due.has_come(now));
+        if state & LEAVING != 0 {
+            return due.map(|_| Turn::End);
         }
-        let idle = idle.filter(|_| state & WATCHED != 0 && state & LEAVING == 0)?;
+        let expired = self.expires.load().filter(|expires| expires.has_come(now));
+        match (due, expired) {
+            (Some(due), Some(expired)) if expired.has_come(due) => return Some(Turn::Close(CloseReason::Expired)),
+            (Some(_), _) => return Some(Turn::Close(CloseReason::MaxAge)),
+            (None, Some(_)) => return Some(Turn::Close(CloseReason::Expired)),
+            (None, None) => {}
+        }
+        let idle = idle.filter(|_| state & WATCHED != 0)?;
         if state & QUIET == 0 {
             self.heard.store(now);
             self.state.fetch_or(QUIET, Ordering::AcqRel);
@@ -258,7 +266,7 @@ impl Signal {
 ///             () = &mut closing => break,
 ///         }
 ///     }
-///     let code = closing.reason().map_or(CloseCode::Away, |reason| CloseCode::from(reason.close_code()));
+///     let code = CloseCode::from(closing.close_code());
 ///     socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
 ///     // A socket that is dropped with bytes of the client unread is reset, and the client may never see the close.
 ///     while socket.try_next().await?.is_some() {}
@@ -292,6 +300,12 @@ impl Closing {
     #[must_use]
     pub fn reason(&self) -> Option<CloseReason> {
         self.signal.as_ref()?.reason()
+    }
+
+    /// The close code for the handler to send: that of the [`reason`](Self::reason), and 1001 (going away) without one.
+    #[must_use]
+    pub fn close_code(&self) -> u16 {
+        self.reason().unwrap_or(CloseReason::Drain).close_code()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn begin(registry: &Arc<Registry>, signal: &Signal) {
         return;
     }
     if let Some(due) = registry.lifetimes.due() {
-        signal.close_at(due, false);
+        signal.age_at(due);
     }
     start(registry);
 }

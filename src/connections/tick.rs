@@ -67,8 +67,8 @@ impl AtomicTick {
         (ticks != 0).then_some(Tick(ticks))
     }
 
-    pub(super) fn store(&self, tick: Tick) {
-        self.0.store(tick.0, Ordering::Release);
+    pub(super) fn store(&self, tick: impl Into<Option<Tick>>) {
+        self.0.store(tick.into().map_or(0, |Tick(ticks)| ticks), Ordering::Release);
     }
 }
 

@@ -13,7 +13,10 @@ use super::{
     stream::WsStream,
     upgrade_error::UpgradeError,
 };
-use crate::handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::RequestHead, extension};
+use crate::{
+    connections::ConnectionId,
+    handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::RequestHead, extension},
+};
 
 /// A handshake that the layer has approved and nobody has answered yet.
 ///
@@ -81,6 +84,13 @@ impl WsUpgrade {
             let acceptance = Acceptance::new(&handoff.server);
             Self { handoff, acceptance, on_failed_upgrade: None }
         }))
+    }
+
+    /// The name of the connection in the log: in the event that approved the handshake, in each event after that, and in the span of
+    /// the connection.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.handoff.id
     }
 
     /// Where the page that connects is from; `None` for a client that is no browser, and for a malformed origin that the

@@ -138,10 +138,13 @@ pub(crate) fn upgrade_failed(id: ConnectionId, error: &dyn fmt::Display) {
 
 /// A handler that accepted has returned, with a status unless it failed.
 pub(crate) fn handler_returned(id: ConnectionId, status: Option<u16>) {
-    if status.is_some_and(|status| status >= 500) {
-        tracing::warn!(target: TARGET, %id, status, "handler failed after accepting; its answer is dropped");
+    if status.is_some_and(|status| (200..300).contains(&status)) {
+        tracing::debug!(target: TARGET, %id, status, "handler returned after accepting");
     } else {
-        tracing::debug!(target: TARGET, %id, status, "handler returned after accepting; its answer is dropped");
+        tracing::warn!(target: TARGET, %id, status,
+            "a handler that had accepted ended with an error, which nobody gets: if it comes from another layer, such as a timeout, \
+             put that layer outside of `WsHandshakeLayer`"
+        );
     }
 }
 

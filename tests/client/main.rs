@@ -5,7 +5,7 @@ mod answers;
 mod framing;
 mod http2;
 mod layer;
-mod pings;
+mod loops;
 mod request;
 mod support;
 mod test_server;

@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep},
 };
-use ws_handshake::{CloseReason, ConnectionPermit, Connections, WsStream, testing::TestServer};
+use ws_handshake::{CloseReason, ConnectionPermit, Connections, WsStream, WsUpgrade, testing::TestServer};
 
 use crate::{
     common::{Report, events},
@@ -95,8 +95,12 @@ async fn a_stream_closes_when_its_token_expires_or_the_application_says_so() {
         stream.permit().unwrap().close_at(Instant::now() + Duration::from_secs(20));
         reads(State(report), stream).await;
     }
-    async fn closes(State(report): State<Report>, stream: WsStream) {
-        stream.permit().unwrap().close(CloseReason::Application(4001));
+    async fn closes(State(report): State<Report>, ws: WsUpgrade) {
+        let id = ws.id();
+        let stream = ws.accept().await.unwrap();
+        let permit = stream.permit().unwrap();
+        assert_eq!(permit.id(), id);
+        permit.close(CloseReason::Application(4001));
         reads(State(report), stream).await;
     }
     for over in Over::ALL {

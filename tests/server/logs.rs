@@ -119,14 +119,14 @@ async fn control_and_bidirectional_characters_never_reach_a_log_line_raw() {
 async fn what_is_dropped_or_fails_is_traced() {
     trace();
     let app = Router::new()
-        .route("/teapot", any(async |_stream: WsStream| http::StatusCode::IM_A_TEAPOT))
-        .route("/fails", any(async |_stream: WsStream| http::StatusCode::BAD_GATEWAY))
+        .route("/well", any(async |_stream: WsStream| http::StatusCode::ACCEPTED))
+        .route("/fails", any(async |_stream: WsStream| http::StatusCode::REQUEST_TIMEOUT))
         .route("/withdrawn", any(async |ws: WsUpgrade| drop(ws.on_upgrade(async |_| ()))))
         .route("/page", any(async || "a page"))
         .layer(WsHandshakeLayer::new().report_only(true))
         .route("/bare", any(echo));
     let address = serve(app).await;
-    for path in ["/teapot", "/fails", "/withdrawn", "/page", "/bare"] {
+    for path in ["/well", "/fails", "/withdrawn", "/page", "/bare"] {
         let handshake =
             Handshake::valid().to(path).set("connection", "upgrade, close").set("origin", "https://evil.com");
         let (mut client, _) = Client::handshake(address, &handshake).await;
@@ -136,9 +136,9 @@ async fn what_is_dropped_or_fails_is_traced() {
     for expected in [
         "policy only reports",
         "handshake let through that would be refused reason=pages of this origin may not connect",
-        "handler returned after accepting; its answer is dropped status=418",
+        "handler returned after accepting status=202",
         "WARN websocket{path=\"/fails\"",
-        "handler failed after accepting; its answer is dropped status=502",
+        "put that layer outside of `WsHandshakeLayer` status=408",
         "handshake accepted, but the upgrade failed error=the handshake was answered with something else",
         "approved handshake answered without being accepted status=200",
         "no `WsHandshakeLayer` has seen",

@@ -117,14 +117,15 @@ fn what_a_peer_sends_beside_a_sweep_is_heard_by_the_next_one() {
 }
 
 #[test]
-fn an_end_that_is_set_comes_no_sooner_for_a_permit_that_expires_meanwhile() {
+fn an_end_that_is_set_comes_no_sooner_for_an_age_that_is_set_meanwhile() {
     model(|| {
         let (signal, start) = (Arc::new(Signal::default()), Tick::now());
         let leaving = thread::spawn({
             let signal = Arc::clone(&signal);
             move || signal.leave(CloseReason::IdleTimeout, start.after(100))
         });
-        signal.close_at(start.after(10), true);
+        signal.age_at(start.after(10));
+        signal.expire_at(Some(start.after(10)));
         leaving.join().unwrap();
         assert_eq!(signal.turn(start.after(99), None), None);
         assert_eq!(signal.turn(start.after(100), None), Some(Turn::End));

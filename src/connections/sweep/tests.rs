@@ -103,20 +103,25 @@ async fn a_peer_that_is_silent_is_asked_to_close_and_one_that_speaks_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_earliest_end_counts_and_the_first_reason() {
+async fn the_earlier_of_age_and_expiry_counts_and_the_last_expiry_and_the_first_reason() {
     let connections = Connections::new().max_age(60 * SECOND).grace(SECOND);
     let now = Instant::now();
 
     let permit = admit(&connections);
-    permit.close_at(now + 30 * SECOND);
-    permit.close_at(now + 20 * SECOND);
-    permit.close_at(now + 40 * SECOND);
-    permit.close_at(now + Duration::from_secs(200 * 24 * 3600));
+    permit.close_at(now + 10 * SECOND);
+    permit.close_handle().close_at(now + 20 * SECOND);
     let (after, reason) = asked(&permit).await;
     assert!((20 * SECOND..21 * SECOND).contains(&after), "{after:?}");
     assert_eq!(reason, Some(CloseReason::Expired));
     permit.close(CloseReason::Application(4000));
     assert_eq!(permit.closing().reason(), Some(CloseReason::Expired), "the first");
+
+    let permit = admit(&connections);
+    permit.close_at(Instant::now() + SECOND);
+    permit.close_at(Instant::now() + Duration::from_secs(200 * 24 * 3600));
+    let (after, reason) = asked(&permit).await;
+    assert!((54 * SECOND..67 * SECOND).contains(&after), "no time any more: {after:?}");
+    assert_eq!(reason, Some(CloseReason::MaxAge));
 
     let permit = admit(&connections);
     permit.close_at(Instant::now() + 90 * SECOND);
@@ -178,6 +183,26 @@ async fn a_connection_that_drains_is_ended_by_its_age_if_that_is_earlier() {
     drop(permit);
     let outcome = draining.await.unwrap();
     assert_eq!((outcome.closed, outcome.aborted), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_closes_from_elsewhere_and_keeps_no_place() {
+    let connections = Connections::new().grace(SECOND);
+    let permit = admit(&connections);
+    let handle = permit.close_handle();
+    assert_eq!(handle.id(), permit.id());
+    tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.close(CloseReason::Application(4003)) }
+    });
+    assert_eq!(asked(&permit).await.1, Some(CloseReason::Application(4003)));
+    ended(&permit).await;
+    drop(permit);
+    assert_eq!(connections.len(), 0);
+    drop(connections);
+    handle.close(CloseReason::Expired);
+    handle.close_at(Instant::now());
+    assert_eq!(format!("{handle:?}"), format!("CloseHandle {{ id: {:?}, .. }}", handle.id()));
 }
 
 #[test]
