@@ -8,7 +8,7 @@ cargo fmt --all --check
 echo "clippy --workspace --all-features"
 cargo clippy --quiet --locked --workspace --all-features --all-targets -- -D warnings
 # Each pair of features is for ci/audit.sh, on the library alone: tests may be all that uses an item.
-for features in "" "--no-default-features --features tower" --no-default-features; do
+for features in "" "--no-default-features --features axum" "--no-default-features --features tower" --no-default-features; do
     echo "clippy ${features:-(default features)}"
     # shellcheck disable=SC2086 # several arguments, or none
     cargo clippy --quiet --locked -p ws-handshake --all-targets $features -- -D warnings

@@ -40,7 +40,7 @@
 //! - [`handshake`] and the policy ([`Policy`], [`AllowOrigin`], [`AllowHost`], [`Subprotocols`]): the RFCs and this
 //!   server's rules as pure functions over the `http` crate's types, always there.
 //! - The middleware (`WsHandshakeLayer`, `WsUpgrade`, `WsStream`): tower and hyper. Feature `tower`.
-//! - The axum extractors. Feature `axum`, on by default.
+//! - The axum extractors. Feature `axum`, on by default, as is `http2`.
 //!
 //! Above them stand the framing libraries on the stream, the client's end, and what tests an application in memory.
 //!
@@ -50,9 +50,9 @@
 //! # Features
 //!
 //! - `axum` (default): extractors for `WsUpgrade` and `WsStream`, and `WsUpgrade::on_upgrade`.
-//! - `metrics`: handshakes, connections and bytes, counted by the `metrics` facade.
-//! - `http2`: handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
+//! - `http2` (default): handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
 //!   as `axum::serve` does with axum's own feature `http2`.
+//! - `metrics`: handshakes, connections and bytes, counted by the `metrics` facade.
 //! - `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc`: that framing library on the stream.
 //! - `client`: `WsRequest`, the other end of the handshake, over a connection of your own.
 //! - `testing`: `testing::TestServer`, upgrades in memory through the real layer.

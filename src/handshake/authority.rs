@@ -179,6 +179,20 @@ impl Host<()> {
     }
 }
 
+impl Host<&[u8]> {
+    /// Whether it is a name or an address of this machine alone.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self {
+            // RFC 6761 §6.3: `localhost` and the names below it never leave the machine.
+            Self::Name(name) => {
+                name.rsplit(|byte| *byte == b'.').next().is_some_and(|top| top.eq_ignore_ascii_case(b"localhost"))
+            }
+            Self::V4(address) => address.is_loopback(),
+            Self::V6(address) => address.is_loopback(),
+        }
+    }
+}
+
 impl PartialEq for Host<&[u8]> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

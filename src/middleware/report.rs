@@ -26,7 +26,18 @@ pub(super) fn handshake_approved(id: ConnectionId, server: &ServerHandshake, uri
 pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
     let kind = rejection.kind();
     metrics::handshake_refused(kind.as_str(), head.http_version());
+    let origin = head.named_origin();
+    // The host matters where a rule compares it.
+    let compared = matches!(kind, RejectionKind::OriginNotAllowed | RejectionKind::HostNotAllowed);
+    let host = if compared { head.named_authority() } else { None };
     let (level, advice) = match kind {
+        RejectionKind::OriginNotAllowed if are_this_machine(origin.as_ref(), host.as_ref()) => (
+            Level::INFO,
+            Some(
+                "the page and the server have different names for this machine, or different ports: open the \
+                 socket at `location.host`, or list the origin of the page",
+            ),
+        ),
         RejectionKind::OriginNotAllowed => (
             Level::INFO,
             Some(
@@ -45,10 +56,6 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
         RejectionKind::UpgradeUnsupported => (Level::ERROR, None),
         _ => (Level::INFO, None),
     };
-    let origin = head.named_origin();
-    // The host matters where a rule compares it.
-    let compared = matches!(kind, RejectionKind::OriginNotAllowed | RejectionKind::HostNotAllowed);
-    let host = if compared { head.named_authority() } else { None };
     let request = RequestFields {
         path: head.path(),
         origin: origin.as_ref().map(Origin::as_str),
@@ -56,6 +63,12 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
         version: head.http_version(),
     };
     events::handshake_refused(level, request, rejection, advice);
+}
+
+/// Whether both are names or addresses of this machine, as where a page of `127.0.0.1` opens a socket at `localhost`.
+fn are_this_machine(origin: Option<&Origin>, host: Option<&Authority>) -> bool {
+    origin.and_then(Origin::as_host).is_some_and(|host| host.is_loopback())
+        && host.is_some_and(|host| host.as_host().is_loopback())
 }
 
 /// A handshake is refused that has been counted as approved: a handler accepts it too late, or does not answer in time.

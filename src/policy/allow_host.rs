@@ -7,7 +7,7 @@ use super::{
     entry::{check_entry, comma_separated},
     host_pattern::{HostPattern, PortPattern},
 };
-use crate::handshake::{Authority, authority::Host};
+use crate::handshake::Authority;
 
 /// The hosts by which this server is known.
 ///
@@ -105,7 +105,7 @@ impl AllowHost {
     /// ```
     #[must_use]
     pub fn allows(&self, authority: &Authority) -> bool {
-        if self.loopback && is_loopback(authority.as_host()) {
+        if self.loopback && authority.as_host().is_loopback() {
             return true;
         }
         let name = authority.canonical_host();
@@ -149,17 +149,6 @@ impl PortPattern {
             Self::Absent | Self::Any => true,
             Self::Exactly(exactly) => port == Some(exactly),
         }
-    }
-}
-
-fn is_loopback(host: Host<&[u8]>) -> bool {
-    match host {
-        Host::Name(name) => {
-            // RFC 6761 §6.3: `localhost` and the names below it never leave the machine.
-            name.rsplit(|byte| *byte == b'.').next().is_some_and(|top| top.eq_ignore_ascii_case(b"localhost"))
-        }
-        Host::V4(address) => address.is_loopback(),
-        Host::V6(address) => address.is_loopback(),
     }
 }
 

@@ -78,12 +78,18 @@ async fn a_refusal_says_what_the_operator_can_do_about_it() {
         let (_, head) = Client::handshake(address, &handshake).await;
         assert!(head.status >= 400, "{path}");
     }
+    let handshake = Handshake::valid().to("/same").set("origin", "http://127.0.0.1:3000").set("host", "localhost:3000");
+    assert_eq!(Client::handshake(address, &handshake).await.1.status, 403);
     // Without a connection there is nothing to upgrade.
     assert_eq!(app.oneshot(a_handshake()).await.unwrap().status(), 500);
     let text = logged();
     for (level, expected) in [
         ("INFO", "handshake refused; behind a proxy that rewrites `Host`, the name that it writes has to be listed"),
         ("INFO", "handshake refused; origins of your own that are served under another host or scheme"),
+        (
+            "INFO",
+            "handshake refused; the page and the server have different names for this machine, or different ports",
+        ),
         ("WARN", "handshake refused reason=the decision took too long"),
         ("ERROR", "handshake refused reason=this server cannot upgrade connections"),
     ] {
