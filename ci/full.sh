@@ -12,6 +12,7 @@ step bash ci/audit.sh
 step bash ci/models.sh
 step bash ci/mutants.sh
 step bash ci/clients.sh
+step bash ci/applications.sh
 step bash ci/cluster.sh
 step bash ci/fuzz.sh
 step bash ci/autobahn.sh

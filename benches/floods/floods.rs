@@ -49,7 +49,7 @@ impl Flood {
 
     /// Against a route with `rate_per`.
     const fn rated(name: &'static str, run: Run) -> Self {
-        Self { name, visited: "/rated", most_heap: 8 << 20, run }
+        Self { name, visited: "/rated", most_heap: 12 << 20, run }
     }
 }
 

@@ -43,9 +43,9 @@ pub(super) fn write(server: &Server, examination: &Examination) -> (String, u8) 
     }
     rows.push(("HTTP/2", http2.as_ref().map_or("no WebSockets over HTTP/2".into(), over_http2)));
 
-    let rows: String = rows.iter().map(|(name, said)| format!("  {name:<16}  {said}\n")).collect();
-    let notes: String = notes.iter().filter(|note| !note.is_empty()).map(|note| format!("\n{note}\n")).collect();
-    (format!("{}: {verdict}\n\n{rows}{notes}", server.url), status)
+    let rows: Vec<_> = rows.iter().map(|(name, said)| format!("  {name:<16}  {said}\n")).collect();
+    let notes: Vec<_> = notes.iter().filter(|note| !note.is_empty()).map(|note| format!("\n{note}\n")).collect();
+    (format!("{}: {verdict}\n\n{}{}", server.url, rows.concat(), notes.concat()), status)
 }
 
 fn said(answer: &Answer) -> String {

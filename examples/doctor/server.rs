@@ -106,8 +106,8 @@ impl Server {
     pub(super) async fn answers_behind_refusal(&self, origin: &Origin) -> Result<bool, Failure> {
         let mut connection = self.connect("http/1.1").await?;
         let Self { path, host, port, .. } = self;
-        let mut headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        headers.push_str(&format!("Host: {host}:{port}\r\n"));
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = format!("Host: {host}:{port}\r\n{}", headers.concat());
         let requests = format!(
             "GET {path} HTTP/1.1\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {origin}\r\n\r\n\

@@ -27,13 +27,13 @@ impl CloseReason {
     /// | `Expired` | 1008, policy violation | log in again |
     /// | `Application` | its own | |
     ///
-    /// An application's number that an endpoint must not send (below 1000 or above 4999, and 1004, 1005, 1006 and 1015) becomes 1008.
+    /// An application's number that an endpoint must not send becomes 1008: below 1000, above 4999, 1004, 1005, 1006, and 1015 to 2999.
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
             Self::Drain | Self::IdleTimeout => 1001,
             Self::MaxAge => 1012,
-            Self::Expired | Self::Application(..1000 | 1004..=1006 | 1015 | 5000..) => POLICY_VIOLATION,
+            Self::Expired | Self::Application(..1000 | 1004..=1006 | 1015..=2999 | 5000..) => POLICY_VIOLATION,
             Self::Application(code) => code,
         }
     }
@@ -90,14 +90,14 @@ mod tests {
             (CloseReason::Application(1003), 1003, "application"),
             (CloseReason::Application(1007), 1007, "application"),
             (CloseReason::Application(1014), 1014, "application"),
-            (CloseReason::Application(1016), 1016, "application"),
+            (CloseReason::Application(3000), 3000, "application"),
             (CloseReason::Application(4999), 4999, "application"),
         ];
         for (reason, code, name) in rows {
             assert_eq!((reason.close_code(), reason.as_str()), (code, name));
             assert_eq!(CloseReason::from_bits(reason.to_bits()), Some(reason));
         }
-        for number in [0, 1, 4, 999, 1004, 1005, 1006, 1015, 5000, u16::MAX] {
+        for number in [0, 1, 4, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, u16::MAX] {
             let reason = CloseReason::from_bits(CloseReason::Application(number).to_bits());
             assert_eq!(reason, Some(CloseReason::Application(1008)), "{number}");
         }

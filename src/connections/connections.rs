@@ -108,7 +108,7 @@ impl Connections {
     /// try, before any predicate is called, also if it is refused later. A handshake that this limit refuses is none. All requests for
     /// which `key` gives `None` share one key.
     ///
-    /// Up to 131,072 keys are counted within two windows, in less than 8 MiB. Of more, the newest are not counted, and no key that is
+    /// Up to 131,072 keys are counted within two windows, in less than 12 MiB. Of more, the newest are not counted, and no key that is
     /// counted is forgotten for them: against somebody with that many addresses, use [`limit`](Self::limit).
     ///
     /// ```
@@ -168,15 +168,22 @@ impl Connections {
 
     /// Counts a handshake that has been tried, unless a layer further out has done so.
     pub(crate) fn count_try(&self, parts: &mut Parts) -> Result<(), Full> {
+        // A client that is told when to try again would wait for a server that stops.
+        if self.registry.is_closed() {
+            return Err(Full::Closed);
+        }
+        let mut longest = None;
         for rate in &self.limits.rates {
             let counted = parts.extensions.get::<Counted>();
             if counted.is_some_and(|Counted(rates)| rates.iter().any(|counted| Arc::ptr_eq(counted, rate))) {
                 continue;
             }
-            rate.count(parts).map_err(Full::Rate)?;
-            parts.extensions.get_or_insert_default::<Counted>().0.push(Arc::clone(rate));
+            match rate.count(parts) {
+                Ok(()) => parts.extensions.get_or_insert_default::<Counted>().0.push(Arc::clone(rate)),
+                Err(wait) => longest = longest.max(Some(wait)),
+            }
         }
-        Ok(())
+        longest.map_or(Ok(()), |wait| Err(Full::Rate(wait)))
     }
 
     /// Whether there is a place for the request, which a layer further `out` may have let in already. None is taken yet.
@@ -205,7 +212,8 @@ impl Connections {
 ///
 /// Unlike limits, they are those of all clones of a handle. Set them before the first connection is let in.
 ///
-/// No connection has a timer of its own: one task for all of them runs on the tokio runtime on which the first was let in.
+/// No connection has a timer of its own: one task for all of them runs on the tokio runtime on which the first was let in. If that
+/// runtime ends before others, the next connection has a task run on its own.
 impl Connections {
     /// Asks each connection to close when it is about this old, and ends it [`grace`](Self::grace) later. The default is no age.
     ///

@@ -68,7 +68,8 @@ impl Lifetimes {
     pub(super) fn interval(&self) -> Duration {
         let age = self.max_age().map_or(LONGEST_INTERVAL, |age| age / 500);
         let idle = self.idle_timeout().map_or(LONGEST_INTERVAL, |timeout| timeout / 100);
-        let grace = self.grace.load(Ordering::Relaxed) / 20;
+        // A grace may be 0, and a sweep looks at every connection.
+        let grace = (self.grace.load(Ordering::Relaxed) / 20).max(10);
         Tick::LENGTH * age.min(idle).min(grace).clamp(1, LONGEST_INTERVAL)
     }
 }
@@ -111,7 +112,7 @@ mod tests {
             (Some(seconds(60)), None, seconds(10), 120),
             (None, Some(seconds(20)), seconds(10), 200),
             (None, Some(seconds(20)), seconds(2), 100),
-            (None, None, Duration::ZERO, 10),
+            (None, None, Duration::ZERO, 100),
             (Some(Duration::ZERO), None, seconds(10), 10),
         ];
         for (age, idle, grace, millis) in rows {

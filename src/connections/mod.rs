@@ -17,6 +17,7 @@ mod rate_limit;
 mod registry;
 mod signal;
 mod sweep;
+mod sweeper;
 mod tick;
 mod waker;
 

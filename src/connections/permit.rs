@@ -101,7 +101,8 @@ impl ConnectionPermit {
 
     /// Asks the connection to close now, and ends it after the [`grace`](crate::Connections::grace) of its `Connections`.
     ///
-    /// [`Closing::reason`] gives the handler this reason, unless the connection has been asked to close before.
+    /// [`Closing::reason`] gives the handler this reason, unless the connection has been asked to close before. A close code that an
+    /// endpoint must not send becomes 1008: see [`CloseReason::close_code`].
     pub fn close(&self, reason: CloseReason) {
         self.close_handle().close(reason);
     }

@@ -102,7 +102,7 @@ impl fmt::Debug for RateLimit {
     }
 }
 
-/// How many keys are counted: in less than 8 MiB.
+/// How many keys are counted: in less than 12 MiB, while a map grows.
 const MAX_KEYS: usize = 1 << 17;
 
 #[cfg(test)]
@@ -147,6 +147,19 @@ mod tests {
             limit.count(&parts("/a")).unwrap();
         }
         limit.count(&parts("/a")).unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_touched_for_two_windows_is_forgotten() {
+        for (seconds, left) in [(60, 101), (90, 101), (120, 1), (200, 1)] {
+            let limit = by_path(2, Duration::from_secs(60));
+            for n in 0..100 {
+                limit.count(&parts(&format!("/{n}"))).unwrap();
+            }
+            advance(Duration::from_secs(seconds)).await;
+            limit.count(&parts("/later")).unwrap();
+            assert_eq!(known(&limit), left, "after {seconds} s");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use std::{
 use super::{
     lifetimes::Lifetimes,
     signal::{Signal, Turn},
+    sweeper::Sweeper,
     tick::Tick,
 };
 use crate::sync::{
@@ -32,8 +33,7 @@ pub(super) struct Registry {
     /// Notified whenever the last connection has gone.
     empty: Notify,
     pub(super) lifetimes: Lifetimes,
-    /// Whether a task looks after the lifetimes.
-    pub(super) swept: AtomicBool,
+    pub(super) sweeper: Sweeper,
 }
 
 /// One where a model is checked: which of several an address comes to differs from run to run.
@@ -88,7 +88,7 @@ impl Registry {
             unclaimed: Default::default(),
             empty: Notify::new(),
             lifetimes: Lifetimes::new(),
-            swept: AtomicBool::new(false),
+            sweeper: Sweeper::new(),
         }
     }
 

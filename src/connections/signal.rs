@@ -101,8 +101,11 @@ impl Signal {
         self.tell_closing();
     }
 
-    /// The first reason counts.
+    /// The first reason counts. A connection that has gone by itself has none.
     pub(super) fn give(&self, reason: CloseReason) {
+        if self.is_closing() {
+            return;
+        }
         let _ = self.reason.compare_exchange(0, reason.to_bits(), Ordering::AcqRel, Ordering::Acquire);
     }
 
@@ -172,13 +175,15 @@ impl Signal {
 
     /// Asks the handler to bring the connection to its end, which comes at `end` in any case.
     pub(super) fn leave(&self, reason: CloseReason, end: Tick) {
+        // First, so that whoever finds it ended finds a reason.
+        self.give(reason);
         let waiting = self.lock();
         if !self.has(LEAVING) {
             self.due.store(end);
             self.state.fetch_or(LEAVING, Ordering::AcqRel);
         }
         drop(waiting);
-        self.close(reason);
+        self.tell_closing();
     }
 
     /// From here on its stream says when the peer has sent something.

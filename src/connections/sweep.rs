@@ -13,24 +13,29 @@ use crate::sync::atomic::Ordering;
 
 /// A connection has been let in.
 pub(super) fn begin(registry: &Arc<Registry>, signal: &Signal) {
-    if !registry.lifetimes.are_set() {
-        return;
-    }
+    registry.sweeper.remember_runtime();
     if let Some(due) = registry.lifetimes.due() {
         signal.age_at(due);
     }
-    start(registry);
+    if registry.lifetimes.are_set() || registry.sweeper.is_needed.load(Ordering::Relaxed) {
+        run(registry);
+    }
 }
 
-/// Has a task sweep, if none does.
+/// A connection has been closed, or is to expire: has a task sweep, if none does.
 pub(super) fn start(registry: &Arc<Registry>) {
-    if registry.swept.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let sweeping = Sweeping(Arc::downgrade(registry));
-    // Without a runtime there is no stream either: hyper's connection needs one.
-    if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(sweeping.run());
+    registry.sweeper.is_needed.store(true, Ordering::Relaxed);
+    run(registry);
+}
+
+fn run(registry: &Arc<Registry>) {
+    // Without a runtime there is no connection to sweep either: hyper's needs one.
+    for runtime in [registry.sweeper.runtime(), Handle::try_current().ok()].into_iter().flatten() {
+        if registry.sweeper.is_running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // A runtime that has ended drops the task at once.
+        runtime.spawn(Sweeping(Arc::downgrade(registry)).run());
     }
 }
 
@@ -65,10 +70,11 @@ impl Sweeping {
 }
 
 impl Drop for Sweeping {
-    /// Also where its runtime ends before others do: the next connection then has another task sweep.
+    /// Also where its runtime ends before others do: the next connection then has another task sweep, on its own runtime.
     fn drop(&mut self) {
         if let Some(registry) = self.0.upgrade() {
-            registry.swept.store(false, Ordering::Release);
+            registry.sweeper.forget_runtime();
+            registry.sweeper.is_running.store(false, Ordering::Release);
         }
     }
 }

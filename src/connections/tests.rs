@@ -1,4 +1,9 @@
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
@@ -38,6 +43,42 @@ async fn a_drain_signals_evenly_over_its_time() {
         let signalled = signalled.recv().await.unwrap();
         assert!((due..=due + Duration::from_millis(1)).contains(&signalled), "number {turn}: {signalled:?}");
     }
+}
+
+/// A waker that says how many connections there were when it was woken.
+struct Count(Connections, mpsc::UnboundedSender<usize>);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.1.send(self.0.len()).unwrap();
+    }
+}
+
+#[test]
+fn whoever_hears_that_a_connection_has_gone_does_not_find_it_counted() {
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let (sender, mut counts) = mpsc::unbounded_channel();
+    let waker = Waker::from(Arc::new(Count(connections, sender)));
+    let mut closing = permit.closing();
+    assert!(closing.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    drop(permit);
+    assert_eq!(counts.try_recv(), Ok(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_gone_before_its_turn_has_no_reason() {
+    let connections = Connections::new();
+    let permits: Vec<_> = (0..10).map(|_| admit(&connections)).collect();
+    let closings: Vec<_> = permits.iter().map(ConnectionPermit::closing).collect();
+    let draining = tokio::spawn(connections.drain().over(Duration::from_secs(10)).into_future());
+    advance(Duration::from_millis(500)).await;
+    yield_now().await;
+    drop(permits);
+    draining.await.unwrap();
+    let drained = closings.iter().filter(|closing| closing.reason() == Some(CloseReason::Drain)).count();
+    let gone = closings.iter().filter(|closing| closing.is_closing() && closing.reason().is_none()).count();
+    assert_eq!((drained, gone), (1, 9));
 }
 
 #[tokio::test(start_paused = true)]

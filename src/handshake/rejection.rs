@@ -54,7 +54,7 @@ impl Rejection {
     /// As [`new`](Self::new), where it is known when the peer may try again.
     #[cfg(feature = "tower")]
     pub(crate) fn retry_after(kind: RejectionKind, version: Version, wait: Duration) -> Self {
-        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1);
         Self { retry_after: Some(seconds), ..Self::new(kind, version) }
     }
 
@@ -336,10 +336,16 @@ mod tests {
     #[cfg(feature = "tower")]
     #[test]
     fn a_wait_that_is_known_is_told_in_whole_seconds() {
-        for (wait, seconds) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2"), (u64::MAX, "4294967295")] {
-            let kind = RejectionKind::RateLimitReached;
-            let rejection = Rejection::retry_after(kind, Version::HTTP_11, Duration::from_millis(wait));
-            assert_eq!(rejection.response::<&str>().headers()[RETRY_AFTER], seconds, "{wait} ms");
+        let rows = [
+            (Duration::ZERO, "1"),
+            (Duration::from_nanos(1), "1"),
+            (Duration::from_secs(1), "1"),
+            (Duration::new(1, 1), "2"),
+            (Duration::MAX, "4294967295"),
+        ];
+        for (wait, seconds) in rows {
+            let rejection = Rejection::retry_after(RejectionKind::RateLimitReached, Version::HTTP_11, wait);
+            assert_eq!(rejection.response::<&str>().headers()[RETRY_AFTER], seconds, "{wait:?}");
         }
     }
 

@@ -174,6 +174,9 @@ impl<R: Clone> WsHandshakeLayer<R> {
     ///
     /// Without such a time, a handler that waits before it accepts holds its place for as long as it waits, and may not be dropped when
     /// its client goes away: over HTTP/1.1, hyper does not notice that if the client has sent a byte behind its handshake.
+    ///
+    /// One handler keeps its place over HTTP/1.1: it uses another extractor, has called that extractor's `on_upgrade`, and then does not
+    /// return. The client gets the 503, and behind it hyper hands the connection to the callback.
     pub fn answer_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.answer_timeout = timeout)
     }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{Router, extract::State, routing::any};
+use axum::{
+    Router,
+    extract::{State, ws::WebSocketUpgrade},
+    response::Response,
+    routing::any,
+};
 use tokio::time::{Instant, sleep};
 use ws_handshake::{AllowOrigin, Connections, WsHandshakeLayer, WsUpgrade, testing::TestServer};
 
@@ -37,6 +42,25 @@ async fn a_handler_that_does_not_answer_is_dropped_and_its_place_is_free() {
             assert_eq!((connections.len(), connections.len_of(None)), (0, 0), "{over:?}");
             assert_eq!(events.next().await, "Some(NotAnswered)", "{over:?}, nested: {nested}");
         }
+    }
+}
+
+/// Pins what hyper does: it hands a connection over behind any answer that is the last one.
+#[tokio::test(start_paused = true)]
+async fn another_extractor_that_waits_for_its_upgrade_keeps_its_socket_behind_the_refusal_over_http1() {
+    async fn upgrades_and_waits(State(report): State<Report>, ws: WebSocketUpgrade) -> Response {
+        let failed = report.clone();
+        let ws = ws.on_failed_upgrade(move |_| failed.say("failed"));
+        let response = ws.on_upgrade(async move |_| report.say("opened"));
+        sleep(Duration::from_secs(60)).await;
+        response
+    }
+    for over in Over::ALL {
+        let (report, mut events) = events();
+        let app = Router::new().route("/ws", any(upgrades_and_waits)).with_state(report);
+        let server = TestServer::new(app.layer(WsHandshakeLayer::new()));
+        assert_eq!(refusal(over.ask(&server, "/ws").timeout(Duration::from_secs(60))).await.status(), 503);
+        assert_eq!(events.next().await, over.pick("opened", "failed"));
     }
 }
 

@@ -8,11 +8,13 @@ use axum::{
     response::Response,
     routing::any,
 };
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep},
+    io::{AsyncReadExt, AsyncWriteExt, BufWriter, duplex},
+    time::{Instant, sleep, timeout},
 };
-use ws_handshake::{CloseReason, ConnectionPermit, Connections, WsStream, WsUpgrade, testing::TestServer};
+use ws_handshake::{CloseReason, ConnectionPermit, Connections, WsRequest, WsStream, WsUpgrade, testing::TestServer};
 
 use crate::{
     common::{Report, events},
@@ -87,6 +89,29 @@ async fn another_extractor_has_an_age_and_no_idle_timeout() {
             assert_eq!(events.next().await, "Some(MaxAge) true", "{over:?} {path}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_and_a_shutdown_that_wait_for_the_peer_end_with_the_grace() {
+    async fn writes(State(report): State<Report>, mut stream: WsStream) {
+        stream.permit().unwrap().close(CloseReason::Application(4000));
+        // More than any buffer has room for.
+        while timeout(Duration::from_secs(1), stream.write_all(&[0; 1 << 10])).await.is_ok() {}
+        report.say(format!("{:?}", stream.shutdown().await.map_err(|error| error.kind())));
+        report.say(format!("{:?}", stream.write_all(b"x").await.map_err(|error| error.kind())));
+    }
+    let (report, mut events) = events();
+    let connections = Connections::new().grace(Duration::from_secs(3));
+    let app = Router::new().route("/ws", any(writes)).with_state(report).layer(layer(&connections));
+    let (client, server) = duplex(1 << 16);
+    // As with TLS, a shutdown has something to write.
+    let io = TokioIo::new(BufWriter::new(server));
+    tokio::spawn(http1::Builder::new().serve_connection(io, TowerToHyperService::new(app)).with_upgrades());
+    let start = Instant::now();
+    let _peer = WsRequest::new("ws://localhost/ws").connect(client).await.unwrap();
+    assert_eq!(events.next().await, "Err(ConnectionAborted)");
+    assert!((3..=4).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert_eq!(events.next().await, "Err(ConnectionAborted)");
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,6 +111,26 @@ async fn each_key_may_try_so_often_whatever_becomes_of_its_tries() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_try_counts_also_where_there_is_no_place_and_of_two_rates_the_longer_wait_is_told() {
+    for over in Over::ALL {
+        let seconds = Duration::from_secs;
+        let connections =
+            Connections::new().limit(0).rate_per(1, seconds(1), |_| None).rate_per(2, seconds(3600), |_| None);
+        let server = TestServer::new(Router::new().route("/ws", any(echo)).layer(layer(&connections)));
+        let mut answers = Vec::new();
+        for wait in [0, 1, 1] {
+            sleep(seconds(wait)).await;
+            let refused = refusal(over.ask(&server, "/ws")).await;
+            answers.push((refused.status().as_u16(), refused.headers()["retry-after"].clone()));
+        }
+        assert!(answers[0].0 == 503 && answers[1].0 == 503, "{answers:?}");
+        assert_eq!(answers[2], (429, "1798".parse().unwrap()), "{over:?}");
+        connections.close();
+        assert_eq!(refusal(over.ask(&server, "/ws")).await.body(), &"this server is about to stop", "{over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_key_has_its_own_limit_and_those_without_one_share_one() {
     let connections = Connections::new().limit_per(2, |parts| {
         let user = parts.headers.get("x-user")?.to_str().ok()?;

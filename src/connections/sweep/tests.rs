@@ -205,6 +205,56 @@ async fn a_handle_closes_from_elsewhere_and_keeps_no_place() {
     assert_eq!(format!("{handle:?}"), format!("CloseHandle {{ id: {:?}, .. }}", handle.id()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_second_close_gives_no_more_grace() {
+    let connections = Connections::new().grace(3 * SECOND);
+    let permit = admit(&connections);
+    let start = Instant::now();
+    permit.close(CloseReason::Application(4000));
+    sleep(2 * SECOND).await;
+    permit.close(CloseReason::Application(4001));
+    ended(&permit).await;
+    assert!((3 * SECOND..4 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_close_from_outside_of_the_runtime_is_swept_all_the_same() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let connections = Connections::new().grace(Duration::ZERO);
+    let lasting = runtime();
+    let permits = lasting.block_on(async { [admit(&connections), admit(&connections), admit(&connections)] });
+    let [from_thread, from_short_runtime, expires] = permits.each_ref().map(ConnectionPermit::close_handle);
+    std::thread::spawn(move || {
+        from_thread.close(CloseReason::Application(4000));
+        expires.close_at(Instant::now());
+    })
+    .join()
+    .unwrap();
+    runtime().block_on(async { from_short_runtime.close(CloseReason::Application(4000)) });
+    lasting.block_on(async {
+        for permit in &permits {
+            timeout(10 * SECOND, ended(permit)).await.expect("ended");
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_is_to_expire_is_swept_by_another_runtime_once_a_connection_comes_there() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let connections = Connections::new();
+    let first = runtime();
+    let permit = first.block_on(async {
+        let permit = admit(&connections);
+        permit.close_at(Instant::now() + millis(50));
+        permit
+    });
+    drop(first);
+    runtime().block_on(async {
+        let _other = admit(&connections);
+        timeout(10 * SECOND, permit.closing()).await.expect("asked to close");
+    });
+}
+
 #[test]
 fn another_runtime_sweeps_where_the_first_has_ended() {
     let connections = Connections::new().max_age(Duration::from_millis(30)).grace(SECOND);
@@ -224,9 +274,9 @@ async fn nobody_sweeps_for_connections_without_lifetimes_nor_after_the_last_hand
     let connections = Connections::new();
     let permit = admit(&connections);
     let registry = Arc::downgrade(&connections.registry);
-    assert!(!connections.registry.swept.load(Ordering::Relaxed));
+    assert!(!connections.registry.sweeper.is_running.load(Ordering::Relaxed));
     permit.close(CloseReason::Expired);
-    assert!(connections.registry.swept.load(Ordering::Relaxed));
+    assert!(connections.registry.sweeper.is_running.load(Ordering::Relaxed));
     drop((permit, connections));
     assert!(registry.upgrade().is_none());
 }
