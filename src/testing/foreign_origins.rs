@@ -42,7 +42,7 @@ pub struct ForeignOrigin {
 /// A list of origins tells them apart.
 ///
 /// An `own` that is `null`, or not of `http` or `https`, has no look-alikes.
-pub fn foreign_origins(own: &Origin) -> impl Iterator<Item = ForeignOrigin> {
+pub fn foreign_origins(own: &Origin) -> impl Iterator<Item = ForeignOrigin> + use<> {
     let strangers =
         [("https://evil.example".into(), "another site"), ("null".into(), "a sandboxed frame or a local file")];
     let foreign = strangers.into_iter().chain(look_alikes(own).unwrap_or_default());
