@@ -10,6 +10,8 @@ mod client {}
 mod connections {}
 #[doc = include_str!("../docs/guide/costs.md")]
 mod costs {}
+#[doc = include_str!("../docs/guide/frameworks.md")]
+mod frameworks {}
 #[doc = include_str!("../docs/guide/framing.md")]
 mod framing {}
 #[doc = include_str!("../docs/guide/handlers.md")]

@@ -25,6 +25,26 @@ fn the_proxies_configurations_are_the_files_that_are_tested() {
     }
 }
 
+/// Such code has dependencies that this crate does without. `ci/applications.sh` compiles and runs it.
+#[test]
+fn code_that_is_not_compiled_here_is_from_the_applications() {
+    let without_indent = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let mut blocks = 0;
+    for page in pages().into_iter().filter(|page| page.starts_with(root().join("docs/guide"))) {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("```rust,ignore\n").skip(1) {
+            let (first, code) = block.split_once("```").unwrap().0.split_once('\n').unwrap();
+            let file = root().join(first.strip_prefix("// ").unwrap());
+            let file = without_indent(&fs::read_to_string(file).unwrap());
+            for part in without_indent(code).split("\n\n") {
+                assert!(file.contains(part.trim_end()), "{}: {part}", page.display());
+            }
+            blocks += 1;
+        }
+    }
+    assert!(blocks > 5, "{blocks} blocks");
+}
+
 fn pages() -> Vec<PathBuf> {
     let markdown = |folder: &str| {
         fs::read_dir(root().join(folder))

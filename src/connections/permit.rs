@@ -23,14 +23,18 @@ use super::{
 /// - A handler that uses another extractor, such as axum's `WebSocketUpgrade`, extracts the permit beside it. With axum it
 ///   is an extractor. Elsewhere, see [`take_from_parts`](Self::take_from_parts).
 ///
-/// Limits, counts and [`closing`](Self::closing) then hold for that connection too. The deadline of a drain cannot end it:
+/// Limits, counts and [`closing`](Self::closing) then hold for that connection too, for as long as the permit lives: `closing` resolves
+/// when the permit is dropped. The deadline of a drain cannot end it:
 /// the handler has to act on `closing`.
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use axum::{
-///     extract::ws::{Message, WebSocketUpgrade},
+///     extract::ws::{CloseFrame, Message, WebSocketUpgrade},
 ///     response::Response,
 /// };
+/// use tokio::time::timeout;
 /// use ws_handshake::ConnectionPermit;
 ///
 /// async fn echo(ws: WebSocketUpgrade, permit: ConnectionPermit) -> Response {
@@ -41,14 +45,22 @@ use super::{
 ///                 message = socket.recv() => message,
 ///                 () = &mut closing => break,
 ///             };
-///             let Some(Ok(Message::Text(text))) = message else { return };
-///             if socket.send(Message::Text(text)).await.is_err() {
-///                 return;
+///             match message {
+///                 Some(Ok(Message::Text(text))) => {
+///                     if socket.send(Message::Text(text)).await.is_err() {
+///                         return;
+///                     }
+///                 }
+///                 // axum answers pings and closes. Read on until the client has closed.
+///                 Some(Ok(_)) => {}
+///                 _ => return,
 ///             }
 ///         }
-///         // Close, and read on until the client has closed too: a socket dropped with bytes unread is reset.
-///         let _ = socket.send(Message::Close(None)).await;
-///         while let Some(Ok(_)) = socket.recv().await {}
+///         let close = CloseFrame { code: closing.close_code(), reason: "".into() };
+///         let _ = socket.send(Message::Close(Some(close))).await;
+///         // Nothing ends this socket: do not wait for a client that never answers.
+///         let closed = async { while let Some(Ok(_)) = socket.recv().await {} };
+///         let _ = timeout(Duration::from_secs(5), closed).await;
 ///     })
 /// }
 /// ```
