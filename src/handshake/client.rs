@@ -236,6 +236,10 @@ impl RequestHead<'_> {
         }
         Err(if self.is_unread(protocol) {
             RejectionKind::ExtendedConnectUnsupported
+        } else if self.version == Version::HTTP_3 && protocol.is_some_and(|protocol| !protocol.is_empty()) {
+            // RFC 9220 §3: "If a server receives an Extended CONNECT request with a :protocol value that is unknown or is not
+            // supported, the server SHOULD respond to the request with a 501 (Not Implemented) status code".
+            RejectionKind::ProtocolUnsupported
         } else if self.version == Version::HTTP_10 && fields.upgrade_websocket {
             RejectionKind::HttpVersionUnsupported
         } else {

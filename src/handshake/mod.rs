@@ -68,6 +68,15 @@
 //! | §5 | `Origin`, `Sec-WebSocket-Version`, `-Protocol` and `-Extensions` are used as in RFC 6455 | [`Policy`](crate::Policy) | `refusals::each_fault_is_refused_with_its_status_and_headers` |
 //! | §5 | the stream is the connection; its end and its reset are the connection's | `WsStream` | `http2::resets_and_ends_reach_the_handler` |
 //!
+//! RFC 9220 asks the same over HTTP/3, and one thing more. hyper does not speak HTTP/3: the example `http3` and proxies do.
+//!
+//! | RFC 9220 | What it asks | Where | Test |
+//! |---|---|---|---|
+//! | §3 | the server announces that it knows extended `CONNECT` | outside: the server's settings | |
+//! | §3 | a handshake is the extended `CONNECT` of RFC 8441 | [`ClientHandshake::from_extended_connect`] | `client::tests::over_http3_a_handshake_is_read_as_over_http2` |
+//! | §3 | another `:protocol` is answered 501 | [`RejectionKind::ProtocolUnsupported`] | `client::tests::over_http3_another_protocol_is_not_implemented` |
+//! | §3 | the end of the stream is that of the connection; a reset is one of the stream | outside: `examples/http3/src/tunnel.rs` | |
+//!
 //! And what RFC 6455 asks of a client, where the feature `client` is on. Tests of `request` and `answers` are in `tests/client`.
 //!
 //! | RFC 6455 | What it asks | Where | Test |

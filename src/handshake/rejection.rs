@@ -224,6 +224,8 @@ kinds! {
     HttpVersionUnsupported = BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1 or higher";
     /// A `CONNECT` over HTTP/2 with WebSocket fields, where the feature `http2` is off (501).
     ExtendedConnectUnsupported = NOT_IMPLEMENTED, "WebSockets over HTTP/2 are not enabled on this server";
+    /// A `CONNECT` over HTTP/3 with WebSocket fields and another `:protocol` than `websocket` (501, RFC 9220 §3).
+    ProtocolUnsupported = NOT_IMPLEMENTED, "`:protocol` is not `websocket`";
     /// The method is not `GET` (HTTP/1.1; 405, RFC 6455 §4.2.1).
     MethodInvalid = METHOD_NOT_ALLOWED, "a WebSocket handshake must be a `GET` request";
     /// No `Host`, or over HTTP/2 no `:authority` (400, RFC 9112 §3.2).

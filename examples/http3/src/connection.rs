@@ -5,7 +5,7 @@
 
 use std::{error::Error, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use axum::{Extension, Router, extract::ConnectInfo};
+use axum::{Extension, Router, extract::ConnectInfo, middleware::map_request};
 use bytes::Bytes;
 use h3::{
     error::{Code, StreamError},
@@ -33,11 +33,12 @@ const HEAD: u64 = 16 << 10;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, StreamError>;
-type Router2 = SendRequest<Body>;
+type Requests = SendRequest<Body>;
 
 /// Serves all requests of a client until its connection ends.
 pub(crate) async fn serve(quic: quinn::Connection, router: Router) -> Result<(), BoxError> {
-    let router = router.layer(Extension(ConnectInfo(quic.remote_address())));
+    // What the router would see if it were asked without a pipe between.
+    let router = router.layer(Extension(ConnectInfo(quic.remote_address()))).layer(map_request(as_http3));
     let inner = connect(router, quic.clone()).await?;
     let mut builder = h3::server::builder();
     builder.max_field_section_size(HEAD).enable_extended_connect(true);
@@ -53,8 +54,13 @@ pub(crate) async fn serve(quic: quinn::Connection, router: Router) -> Result<(),
     Ok(())
 }
 
+async fn as_http3(mut request: axum::extract::Request) -> axum::extract::Request {
+    *request.version_mut() = Version::HTTP_3;
+    request
+}
+
 /// Runs the router behind a pipe, and gives the end to ask it by. With this connection, that of the client ends.
-async fn connect(router: Router, quic: quinn::Connection) -> Result<Router2, BoxError> {
+async fn connect(router: Router, quic: quinn::Connection) -> Result<Requests, BoxError> {
     let (near, far) = tokio::io::duplex(WINDOW as usize);
     tokio::spawn(run(router, far));
     let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
@@ -91,7 +97,7 @@ async fn run(router: Router, pipe: DuplexStream) {
 
 /// Has the router answer a request.
 async fn answer(
-    mut resolver: RequestResolver<h3_quinn::Connection, Bytes>, mut inner: Router2,
+    mut resolver: RequestResolver<h3_quinn::Connection, Bytes>, mut inner: Requests,
 ) -> Result<(), BoxError> {
     let mut frame = poll_fn(|cx| resolver.frame_stream.poll_next(cx)).await;
     let mut is_websocket = false;
@@ -134,7 +140,7 @@ async fn answer(
     pass_on(response, send).await
 }
 
-async fn ask(inner: &mut Router2, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
+async fn ask(inner: &mut Requests, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
     inner.ready().await?;
     inner.send_request(request).await
 }

@@ -13,7 +13,7 @@ use std::{error::Error, net::SocketAddr};
 
 use axum::{
     Router,
-    http::{HeaderValue, header::ALT_SVC},
+    http::{HeaderValue, Version, header::ALT_SVC},
     response::Html,
     routing::{any, get},
 };
@@ -83,7 +83,8 @@ fn layer(args: &Args) -> Result<WsHandshakeLayer, ConfigError> {
     Ok(if args.subprotocol.is_empty() { layer } else { layer.subprotocols(Subprotocols::new(&args.subprotocol)?) })
 }
 
-async fn echo(stream: WsStream) {
+async fn echo(version: Version, stream: WsStream) {
+    println!("a socket over {version:?}");
     if let Err(error) = frames(stream).await {
         eprintln!("a socket ended: {error}");
     }

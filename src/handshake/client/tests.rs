@@ -251,6 +251,29 @@ fn disguised_handshakes_are_refused() {
     }
 }
 
+#[test]
+fn over_http3_a_handshake_is_read_as_over_http2() {
+    let without = [("connection", &[][..]), ("upgrade", &[]), ("host", &[]), ("sec-websocket-key", &[])];
+    let builder = Request::connect("https://example.com/chat").version(Version::HTTP_3);
+    let (parts, ()) = request(builder, &without).into_parts();
+    let handshake = ClientHandshake::from_extended_connect(&parts, "websocket").unwrap().expect("a handshake");
+    assert_eq!(handshake.version(), Version::HTTP_3);
+    assert_eq!((handshake.authority().host(), handshake.authority().port()), ("example.com", None));
+}
+
+#[test]
+fn over_http3_another_protocol_is_not_implemented() {
+    let (parts, ()) = request(Request::connect("a.com:1").version(Version::HTTP_3), &[]).into_parts();
+    for (protocol, kind, status) in [
+        ("connect-udp", K::ProtocolUnsupported, 501),
+        ("webtransport", K::ProtocolUnsupported, 501),
+        ("", K::UpgradeInvalid, 400),
+    ] {
+        let rejection = ClientHandshake::from_extended_connect(&parts, protocol).unwrap_err();
+        assert_eq!((rejection.kind(), rejection.status().as_u16()), (kind, status), "{protocol:?}");
+    }
+}
+
 mod extended_connect {
     use super::*;
 

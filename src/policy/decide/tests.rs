@@ -415,7 +415,7 @@ proptest! {
         ),
         target in prop::sample::select(vec!["/", "http://example.com/", "https://u@example.com:99999/", "*"]),
         method in prop::sample::select(vec!["GET", "CONNECT", "POST"]),
-        version in prop::sample::select(vec![http::Version::HTTP_10, http::Version::HTTP_11, http::Version::HTTP_2]),
+        version in prop::sample::select(vec![http::Version::HTTP_10, http::Version::HTTP_11, http::Version::HTTP_2, http::Version::HTTP_3]),
     ) {
         let mut request = request(&[]);
         *request.method_mut() = method.parse().unwrap();
