@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies; and three that forbid a path, in
-# front of a server of tests/server.
+# Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies; a newer Caddy, over HTTP/3; and three
+# that forbid a path, in front of a server of tests/server.
 #
 # `PROGRAMS=DIRECTORY ci/proxies.sh` takes the programs built there, as in `target/debug`, instead of building them.
 set -euo pipefail
@@ -10,7 +10,12 @@ PATH=$PATH:/usr/sbin
 # shellcheck source=ci/packages.sh
 source ci/packages.sh
 packages apache2=apache2-bin caddy=caddy haproxy=haproxy nghttpx=nghttp2-proxy nginx=nginx-light
+packages chromium=chromium
 [[ -d ci/interop/node/node_modules ]] || npm ci --prefix ci/interop/node --no-fund --no-audit --loglevel=error
+# Debian's Caddy does not take WebSockets over HTTP/3.
+venv=target/http3-venv
+python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r ci/http3/requirements.txt
 
 # shellcheck source=ci/suites.sh
 source ci/suites.sh
@@ -21,7 +26,7 @@ proxies=(
     NGINX NGINX_BRIEF NGINX_DEFAULT_HOST NGINX_LISTED NGINX_NAMED NGINX_PORTLESS APACHE APACHE_BRIEF CADDY
     HAPROXY HAPROXY_BRIEF HAPROXY_HTTP2 HAPROXY_HTTP2_BRIEF HAPROXY_SHARED HAPROXY_BARE
     NGHTTPX NGHTTPX_BRIEF NGHTTPX_HTTP2
-    NGINX_FORBIDS HAPROXY_FORBIDS APACHE_FORBIDS
+    NGINX_FORBIDS HAPROXY_FORBIDS APACHE_FORBIDS CADDY_HTTP3
 )
 taps=(HAPROXY_HTTP2_TAP HAPROXY_SHARED_TAP HAPROXY_BARE_TAP NGHTTPX_HTTP2_TAP)
 addresses=("${proxies[@]}" "${taps[@]}" SMUGGLED_TO)
@@ -138,6 +143,11 @@ launch apache apache2 -DFOREGROUND -f "$run/apache.conf"
 printf '{\n\tadmin off\n}\n' | cat - <(snippet Caddyfile "$CADDY" "$ECHO") >"$run/Caddyfile"
 launch caddy caddy run --adapter caddyfile --config "$run/Caddyfile"
 
+install -m 755 "$venv/bin/caddy" "$run/caddy-http3"
+printf '{\n\tadmin off\n\tskip_install_trust\n}\n' |
+    cat - <(snippet Caddyfile-http3 "$CADDY_HTTP3" "$ECHO" "s/8443/${CADDY_HTTP3#*:}/") >"$run/Caddyfile-http3"
+launch caddy-http3 "$run/caddy-http3" run --adapter caddyfile --config "$run/Caddyfile-http3"
+
 # launch_haproxy NAME FILE ADDRESS UPSTREAM [SED...]. Threads would not share their connections to the server.
 printf 'global\n    nbthread 1\n' >"$run/global.cfg"
 launch_haproxy() {
@@ -168,6 +178,8 @@ launch_nghttpx nghttpx-http2 "$NGHTTPX_HTTP2" "$NGHTTPX_HTTP2_TAP" 's|proto=http
 
 listens "${proxies[@]}"
 suite "Proxies" node --test --test-reporter=spec ci/interop/node/proxies.mjs
+suite "HTTP/3, with aioquic" env PYTHONDONTWRITEBYTECODE=1 HTTP3="$CADDY_HTTP3" "$venv/bin/python" ci/http3/suite.py
+suite "HTTP/3, with Chromium" env HTTP3="$CADDY_HTTP3" node --test --test-reporter=spec ci/http3/browser.mjs
 suite "Smuggling" cargo test --quiet --workspace --all-features --test server -- --ignored --exact \
     proxied::a_path_that_the_proxy_forbids_is_never_served_behind_a_refused_upgrade
 conclude

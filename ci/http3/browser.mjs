@@ -10,7 +10,7 @@ import tls from "node:tls";
 import { chromium } from "../interop/node/node_modules/playwright-core/index.mjs";
 
 const PORT = process.env.HTTP3.split(":")[1];
-const ORIGIN = `https://127.0.0.1:${PORT}`;
+const ORIGIN = `https://localhost:${PORT}`;
 const test = (name, run) => unbounded(name, { timeout: 60_000 }, run);
 
 /** Chromium trusts no certificate for QUIC that it does not know, so it is told which. */
@@ -32,8 +32,10 @@ before(async () => {
       "--no-first-run",
       "--disable-background-networking",
       "--disable-component-update",
+      // The servers listen on IPv4 alone, and Chromium would try `::1` first.
+      "--host-resolver-rules=MAP localhost 127.0.0.1",
       "--enable-features=EnableWebsocketsOverHttp3",
-      `--origin-to-force-quic-on=127.0.0.1:${PORT}`,
+      `--origin-to-force-quic-on=localhost:${PORT}`,
       `--ignore-certificate-errors-spki-list=${await fingerprint()}`,
     ],
   });
@@ -64,7 +66,7 @@ describe("Chromium over HTTP/3", () => {
     await page.goto(`${ORIGIN}/`);
     const protocol = await page.evaluate(() => performance.getEntriesByType("navigation")[0].nextHopProtocol);
     assert.equal(protocol, "h3");
-    const outcome = await page.evaluate(converse, `wss://127.0.0.1:${PORT}/ws`);
+    const outcome = await page.evaluate(converse, `wss://localhost:${PORT}/ws`);
     assert.deepEqual(outcome, { subprotocol: "v1.chat", heard: ["hello"], code: 1000, wasClean: true });
     if (process.env.HTTP3_STDOUT) {
       const printed = await readFile(process.env.HTTP3_STDOUT, "utf8");
@@ -77,7 +79,7 @@ describe("Chromium over HTTP/3", () => {
   test("a foreign page is refused", async () => {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${foreign.address().port}/`);
-    const outcome = await page.evaluate(converse, `wss://127.0.0.1:${PORT}/ws`);
+    const outcome = await page.evaluate(converse, `wss://localhost:${PORT}/ws`);
     assert.deepEqual(outcome, { subprotocol: "", heard: [], code: 1006, wasClean: false });
     await page.close();
   });

@@ -31,7 +31,7 @@ class Sockets(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(status, 200)
             self.assertIn(b"<html", await page.body())
             socket = await client.open(AUTHORITY, "/ws", subprotocols=["v2.chat", "v1.chat"])
-            self.assertEqual(socket.headers["sec-websocket-protocol"], "v1.chat")
+            self.assertEqual(socket.headers["sec-websocket-protocol"], "v2.chat")
             await socket.echo("hello")
             await socket.echo("x" * (1 << 20))
             await socket.close()
