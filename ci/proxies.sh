@@ -144,7 +144,7 @@ printf '{\n\tadmin off\n}\n' | cat - <(snippet Caddyfile "$CADDY" "$ECHO") >"$ru
 launch caddy caddy run --adapter caddyfile --config "$run/Caddyfile"
 
 install -m 755 "$venv/bin/caddy" "$run/caddy-http3"
-printf '{\n\tadmin off\n\tskip_install_trust\n}\n' |
+printf '{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n}\n' |
     cat - <(snippet Caddyfile-http3 "$CADDY_HTTP3" "$ECHO" "s/8443/${CADDY_HTTP3#*:}/") >"$run/Caddyfile-http3"
 launch caddy-http3 "$run/caddy-http3" run --adapter caddyfile --config "$run/Caddyfile-http3"
 

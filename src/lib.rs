@@ -32,6 +32,8 @@
 //! }
 //! ```
 //!
+//! Put the layer last, after every route: it protects only the routes that were added before it.
+//!
 //! `into_tungstenite` needs the feature `tungstenite`. Its read buffer is 4 KiB; tungstenite's own default is 128 KiB for
 //! each socket.
 //!

@@ -1,6 +1,5 @@
 //! What the server is asked, and what it answers.
 
-use http::StatusCode;
 use ws_handshake::{
     Origin, WsRequest,
     testing::{ForeignOrigin, foreign_origins},
@@ -27,7 +26,11 @@ pub(super) struct Pages {
 }
 
 impl Examination {
-    pub(super) async fn of(server: &Server) -> Self {
+    /// What is wrong is the error, where the server has no answer even for your own page.
+    pub(super) async fn of(server: &Server) -> Result<Self, String> {
+        if let Answer::Failed(error) = server.ask(server.page(&server.own_page)).await {
+            return Err(error);
+        }
         let http1 = Pages::over_http1(server).await;
         let answers_behind_refusal = match http1.refused() {
             Some(origin) => server.answers_behind_refusal(origin).await.ok(),
@@ -35,7 +38,7 @@ impl Examination {
         };
         let rebound = if server.tls { None } else { Some(rebound(server).await) };
         let http2 = Pages::over_http2(server).await;
-        Self { http1, http2, rebound, without_tls: without_tls(server).await, answers_behind_refusal }
+        Ok(Self { http1, http2, rebound, without_tls: without_tls(server).await, answers_behind_refusal })
     }
 
     /// The foreign pages that can connect.
@@ -47,6 +50,13 @@ impl Examination {
             }
         }
         connected
+    }
+
+    /// An answer to a foreign page that is no judgement, where your own page can connect.
+    pub(super) fn undecided(&self) -> Option<&Answer> {
+        let http2 = self.http2.iter().filter(|http2| http2.own.is_connected());
+        let foreign = [&self.http1].into_iter().chain(http2).flat_map(|pages| &pages.foreign);
+        foreign.map(|(_, answer)| answer).find(|answer| !answer.is_connected() && !answer.is_refusal())
     }
 }
 
@@ -63,22 +73,23 @@ impl Pages {
     }
 
     async fn ask(server: &Server, ask: impl AsyncFn(WsRequest) -> Answer) -> Self {
-        let own = ask(server.page(&server.own_page)).await;
         let mut foreign = Vec::new();
         for origin in foreign_origins(&server.own_page) {
             let answer = ask(server.page(&origin.origin)).await;
             foreign.push((origin, answer));
         }
-        Self { own, foreign }
+        // Last, so that a limit that is reached by then is not taken for a check of origins.
+        Self { own: ask(server.page(&server.own_page)).await, foreign }
     }
 
     pub(super) fn connected(&self) -> impl Iterator<Item = &ForeignOrigin> {
-        self.foreign.iter().filter(|(_, answer)| *answer == Answer::Connected).map(|(origin, _)| origin)
+        self.foreign.iter().filter(|(_, answer)| answer.is_connected()).map(|(origin, _)| origin)
     }
 
+    /// A foreign page that is refused, where your own page can connect.
     fn refused(&self) -> Option<&Origin> {
-        let refused = |answer: &Answer| matches!(answer, Answer::Refused(status) if *status != StatusCode::NOT_FOUND);
-        self.foreign.iter().find(|(_, answer)| refused(answer)).map(|(foreign, _)| &foreign.origin)
+        let refused = self.foreign.iter().find(|(_, answer)| answer.is_refusal());
+        refused.filter(|_| self.own.is_connected()).map(|(foreign, _)| &foreign.origin)
     }
 }
 

@@ -1,19 +1,20 @@
 //! Run with `cargo run --example doctor -- http://127.0.0.1:3000/ws`, with any WebSocket server at that address.
 //!
-//! It asks the server what an attacker would, and prints who can connect, why that matters, and what to do. The exit status
-//! is 0 if pages of other origins are refused, 1 if they can connect, and 2 if nothing can be told.
+//! It asks the server what an attacker would, and prints who can connect, why that matters, and what to do.
 
 mod examination;
 mod report;
 mod server;
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 
 use self::{examination::Examination, server::Server};
 
 /// Asks a running WebSocket server what an attacker would.
+///
+/// The exit status is 0 if pages of other origins cannot connect, 1 if they can, and 2 if nothing can be told.
 #[derive(Parser)]
 struct Args {
     /// The WebSocket, as in `https://app.example.com/ws`; `http`, `https`, `ws` and `wss` are all right.
@@ -33,11 +34,15 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let args = Args::parse();
-    let server = Server::new(&args)?;
-    let examination = Examination::of(&server).await;
-    let (text, status) = report::write(&server, &examination);
+async fn main() -> ExitCode {
+    let server = match Server::new(&Args::parse()) {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let (text, status) = report::write(&server, Examination::of(&server).await);
     print!("{text}");
-    Ok(ExitCode::from(status))
+    ExitCode::from(status)
 }

@@ -1,6 +1,6 @@
 //! The server that is examined, and how it is asked.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use http::{StatusCode, Uri};
 use tokio::{
@@ -17,12 +17,13 @@ use tokio_rustls::{
         pki_types::{CertificateDer, ServerName, UnixTime},
     },
 };
-use ws_handshake::{ClientError, Origin, WsRequest, connect_http2};
+use ws_handshake::{ClientError, ClientErrorKind, Origin, WsRequest, connect_http2};
 
 use super::Args;
 
 /// How long the server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+const LATE: &str = "the server does not answer within 5 seconds";
 
 pub(super) struct Server {
     pub(super) url: String,
@@ -38,11 +39,24 @@ pub(super) struct Server {
 }
 
 /// What a handshake comes to.
-#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Answer {
     Connected,
-    Refused(StatusCode),
+    /// The status, and the first line of the body.
+    Refused(StatusCode, String),
     Failed(String),
+}
+
+impl Answer {
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+
+    /// Whether the server has judged the request: a server that fails, or is asked too often, has not.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Refused(status, _) = self else { return false };
+        let undecided = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        status.is_client_error() && !undecided.contains(status)
+    }
 }
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -52,13 +66,14 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 impl Server {
     pub(super) fn new(args: &Args) -> Result<Self, Failure> {
-        let uri: Uri = args.url.parse()?;
+        let wrong = || format!("{:?} is no URL: write `http://host:port/path` or `https://...`", args.url);
+        let uri: Uri = args.url.parse().map_err(|_| wrong())?;
         let tls = match uri.scheme_str() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
-            _ => return Err("write the URL as `http://host:port/path`".into()),
+            _ => return Err(wrong().into()),
         };
-        let authority = uri.authority().ok_or("the URL has no host")?;
+        let authority = uri.authority().ok_or_else(wrong)?;
         let own_page = match &args.origin {
             Some(origin) => origin.clone(),
             None => format!("{}://{authority}", if tls { "https" } else { "http" }),
@@ -72,7 +87,9 @@ impl Server {
         }
         Ok(Self {
             url: args.url.clone(),
-            own_page: own_page.parse().map_err(|_| format!("{own_page} is no origin"))?,
+            own_page: own_page.parse().map_err(|_| {
+                format!("{own_page:?} is no origin: write `scheme://host[:port]` and nothing behind it")
+            })?,
             host: authority.host().trim_matches(['[', ']']).into(),
             port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
             tls,
@@ -90,16 +107,36 @@ impl Server {
 
     pub(super) async fn ask(&self, request: WsRequest) -> Answer {
         match self.connect("http/1.1").await {
-            Ok(connection) => answer(request.connect(connection).await),
+            Ok(connection) => self.answer(request.connect(connection).await),
             Err(error) => Answer::Failed(error.to_string()),
         }
+    }
+
+    fn answer<T>(&self, result: Result<T, ClientError>) -> Answer {
+        let Err(error) = result else { return Answer::Connected };
+        let Some(response) = error.response() else {
+            return Answer::Failed(match error.kind() {
+                ClientErrorKind::TimedOut => LATE.into(),
+                ClientErrorKind::ConnectionFailed if !self.tls => "this is not HTTP: is it `https://`?".into(),
+                ClientErrorKind::ConnectionFailed => "this is not HTTP".into(),
+                _ => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
+            });
+        };
+        // A wrong answer, yet one that accepts.
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Answer::Connected;
+        }
+        let body = String::from_utf8_lossy(response.body());
+        // Whatever the server has in it, a terminal is to print it.
+        let line: String = body.lines().next().unwrap_or_default().chars().take(100).collect();
+        Answer::Refused(response.status(), line.escape_debug().to_string())
     }
 
     /// The answer over HTTP/2; `None` where the server does not take WebSockets over HTTP/2.
     pub(super) async fn ask_over_http2(&self, request: WsRequest) -> Option<Answer> {
         let connection = self.connect("h2").await.ok()?;
         let mut connection = timeout(PATIENCE, connect_http2::<_, String>(connection)).await.ok()?.ok()?;
-        Some(answer(request.connect_over_http2(&mut connection).await))
+        Some(self.answer(request.connect_over_http2(&mut connection).await))
     }
 
     /// Whether the server answers a second request on the connection of a handshake that it has refused.
@@ -123,7 +160,12 @@ impl Server {
 
     async fn connect(&self, protocol: &str) -> Result<Box<dyn Io>, Failure> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let tcp = timeout(PATIENCE, connecting).await.map_err(|_| "the server does not answer")??;
+        let tcp = timeout(PATIENCE, connecting).await.map_err(|_| LATE)?.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                format!("nothing listens at {}:{}. Is the server running, and is the port right?", self.host, self.port)
+            }
+            _ => format!("{}: {error}", self.host),
+        })?;
         tcp.set_nodelay(true)?;
         if !self.tls {
             return Ok(Box::new(tcp));
@@ -132,7 +174,14 @@ impl Server {
         config.alpn_protocols = vec![protocol.into()];
         let name = ServerName::try_from(self.host.clone())?;
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
-        let stream = timeout(PATIENCE, connecting).await.map_err(|_| "the server does not answer")??;
+        let stream = timeout(PATIENCE, connecting).await.map_err(|_| LATE)?.map_err(|error| {
+            let error = error.to_string();
+            if error.contains("certificate") {
+                format!("{error}. If the certificate is your own, use --insecure")
+            } else {
+                format!("there is no TLS ({error}): is it `http://`?")
+            }
+        })?;
         if protocol == "h2" && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err("the server does not speak HTTP/2".into());
         }
@@ -150,21 +199,6 @@ impl Server {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Ok(builder.with_root_certificates(roots).with_no_client_auth())
-    }
-}
-
-fn answer<T>(result: Result<T, ClientError>) -> Answer {
-    match result {
-        Ok(_) => Answer::Connected,
-        Err(error) => match error.response().map(http::Response::status) {
-            // A wrong answer, yet one that accepts.
-            Some(StatusCode::SWITCHING_PROTOCOLS) => Answer::Connected,
-            Some(status) => Answer::Refused(status),
-            None => {
-                let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-                Answer::Failed(format!("{error}{source}"))
-            }
-        },
     }
 }
 

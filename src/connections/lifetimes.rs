@@ -94,10 +94,12 @@ mod tests {
 
     #[test]
     fn ages_are_a_tenth_around_the_mean_and_neighbours_are_far_apart() {
-        let rows = [(500, 450, 550), (1, 1, 1), (9, 9, 10), (MAX_TICKS, MAX_TICKS / 10 * 9, MAX_TICKS / 10 * 11)];
+        let rows =
+            [(500, 450, 550), (1, 1, 1), (9, 9, 10), (10, 9, 11), (MAX_TICKS, MAX_TICKS / 10 * 9, MAX_TICKS / 10 * 11)];
         for (age, least, most) in rows {
             let ages: Vec<u32> = (0..1_000).map(|turn| varied(age, turn)).collect();
             assert!(ages.iter().all(|age| (least..=most).contains(age)), "{age}: {ages:?}");
+            assert!(age == MAX_TICKS || ages.contains(&least) && ages.contains(&most), "{age}: {ages:?}");
             let apart = ages.windows(2).all(|two| two[0].abs_diff(two[1]) > (most - least) / 4);
             assert!(most - least < 10 || apart, "{age}");
         }

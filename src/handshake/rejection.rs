@@ -293,7 +293,7 @@ kinds! {
     /// A handler wants a WebSocket and the request is no handshake (426, or 400 over HTTP/2).
     HandshakeMissing = UPGRADE_REQUIRED, "this resource speaks WebSocket only";
     /// A handler wants a handshake that no layer has decided (500).
-    LayerMissing = INTERNAL_SERVER_ERROR, "no `WsHandshakeLayer` has seen this handshake: add one around this route";
+    LayerMissing = INTERNAL_SERVER_ERROR, "no `WsHandshakeLayer` has seen this handshake: add one behind this route, or move it there";
     /// A handler wants a `ConnectionPermit`, and the layer has no `connections` (500).
     ConnectionsMissing = INTERNAL_SERVER_ERROR, "no `Connections` count this handshake: give them to the `WsHandshakeLayer`";
     /// A handler wants a permit that was extracted before, or that its stream holds (500).

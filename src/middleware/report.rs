@@ -34,15 +34,15 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
         RejectionKind::OriginNotAllowed if are_this_machine(origin.as_ref(), host.as_ref()) => (
             Level::INFO,
             Some(
-                "the page and the server have different names for this machine, or different ports: open the \
-                 socket at `location.host`, or list the origin of the page",
+                "if the page is yours, open the socket at `location.host`, because `localhost` and `127.0.0.1` are two \
+                 origins; or list its origin with `add_trusted_origins`, or have the proxy in front keep `Host` and `:scheme`",
             ),
         ),
         RejectionKind::OriginNotAllowed => (
             Level::INFO,
             Some(
-                "origins of your own that are served under another host or scheme, as behind a proxy that rewrites \
-                 `Host` or `:scheme`, have to be listed",
+                "if the page is yours, list its origin with `add_trusted_origins`, or have the proxy in front keep `Host` and \
+                 `:scheme`",
             ),
         ),
         RejectionKind::HostNotAllowed => {

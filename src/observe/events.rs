@@ -75,7 +75,7 @@ pub(crate) fn unanswered_handshake_refused(
 
 pub(crate) fn layer_missing(path: &str) {
     tracing::error!(target: TARGET, path = %EscapedPath(path),
-        "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one around its route"
+        "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one behind its route, or move it there"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::body::{Body, Bytes, Incoming};
 use tower_service::Service;
 
@@ -53,6 +53,7 @@ impl<S: Clone> TestRequest<S> {
     ///
     /// - If your own page cannot connect: then nothing can be told about others. Add what the handler needs, such as cookies.
     /// - If a foreign page can connect.
+    /// - If a foreign page is refused for another reason, such as a limit (429, 503) or a failure: then nothing can be told either.
     /// - If the connection stays open behind a refusal over HTTP/1.1: behind some proxies, a client can then send more requests on it.
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     #[track_caller]
@@ -78,8 +79,8 @@ where
     let own = request.page().map_err(|error| error.to_string())?;
     let request = request.origin(own.as_str());
     if let Err(error) = request.clone().try_connect().await {
-        let body = error.response().map(|response| format!(": {}", String::from_utf8_lossy(response.body())));
-        let said = body.unwrap_or_default();
+        let body = error.response().map(|response| String::from_utf8_lossy(response.body())).unwrap_or_default();
+        let said = if body.is_empty() { body } else { format!(": {body}").into() };
         return Err(format!("your own page {own} cannot connect, so nothing can be told about others: {error}{said}"));
     }
     let over_http2 = request.clone().over_http2();
@@ -98,24 +99,44 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let mut connected = Vec::new();
+    let mut undecided = Vec::new();
     let mut left_open = Vec::new();
     for ForeignOrigin { origin, description } in foreign_origins(own) {
         match request.clone().origin(origin.as_str()).try_connect().await {
             Ok(_) => connected.push(format!("{origin} ({description})")),
-            Err(error) if error.response().is_some_and(leaves_open) => left_open.push(origin.to_string()),
-            Err(_) => {}
+            Err(error) => match error.response() {
+                Some(refusal) if !judges(refusal.status()) => {
+                    undecided.push(format!("{origin} gets {}", refusal.status()));
+                }
+                Some(refusal) if leaves_open(refusal) => left_open.push(origin.to_string()),
+                Some(_) => {}
+                None => undecided.push(format!("{origin}: {error}")),
+            },
         }
     }
     if !connected.is_empty() {
         return Err(format!(
-            "foreign pages can connect: {}. Is `WsHandshakeLayer` behind all routes, and outside of all other layers?",
+            "foreign pages can connect: {}. Call `.layer(WsHandshakeLayer::new())` last, after every `.route(..)` and every other \
+             `.layer(..)`",
             connected.join(", ")
+        ));
+    }
+    if !undecided.is_empty() {
+        return Err(format!(
+            "nothing can be told, because the app refuses for another reason than the page: {}",
+            undecided.join(", ")
         ));
     }
     if !left_open.is_empty() {
         return Err(format!("the connection stays open behind a refusal of {}", left_open.join(", ")));
     }
     Ok(())
+}
+
+/// Whether a status is a judgement of the request: an app that fails, or is asked too often, gives none.
+fn judges(status: StatusCode) -> bool {
+    let undecided = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    !status.is_server_error() && !undecided.contains(&status)
 }
 
 /// Whether a refusal leaves the connection to other requests.

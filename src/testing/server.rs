@@ -23,7 +23,7 @@ use crate::{
 
 /// An application under test, to which every handshake has a connection of its own.
 ///
-/// See the [module](self) for an example.
+/// See the [module](crate::testing) for an example.
 #[derive(Clone, Debug)]
 pub struct TestServer<S> {
     app: S,

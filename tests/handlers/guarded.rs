@@ -1,5 +1,7 @@
 //! `assert_guarded`: passes for applications that refuse pages of other origins, and says what is wrong with others.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{Request, ws::WebSocketUpgrade},
@@ -9,7 +11,7 @@ use axum::{
     routing::{any, get},
 };
 use ws_handshake::{
-    AllowOrigin, WsHandshakeLayer, WsStream,
+    AllowOrigin, Connections, WsHandshakeLayer, WsStream,
     testing::{TestServer, assert_guarded},
 };
 
@@ -103,6 +105,13 @@ async fn what_cannot_be_told_fails() {
         let said = failure(assert_guarded(guarded(), path)).await.unwrap_or_else(|| panic!("{name}: it passes"));
         assert!(said.contains(expected), "{name}: {said}");
     }
+    let limited = Connections::new().rate_per(1, Duration::from_secs(60), |_| None);
+    let limited = WsHandshakeLayer::new().allow_origin(AllowOrigin::any()).connections(limited);
+    let said = failure(assert_guarded(app().layer(limited), "/ws")).await.unwrap();
+    assert!(
+        said.contains("for another reason than the page: https://evil.example gets 429 Too Many Requests, null"),
+        "{said}"
+    );
     let listed = WsHandshakeLayer::new().allow_origin(AllowOrigin::list(["https://app.example.com"]).unwrap());
     let said = failure(assert_guarded(app().layer(listed), "/ws")).await.unwrap();
     assert!(said.contains("403 Forbidden): pages of this origin may not connect"), "{said}");

@@ -85,11 +85,11 @@ async fn a_refusal_says_what_the_operator_can_do_about_it() {
     let text = logged();
     for (level, expected) in [
         ("INFO", "handshake refused; behind a proxy that rewrites `Host`, the name that it writes has to be listed"),
-        ("INFO", "handshake refused; origins of your own that are served under another host or scheme"),
         (
             "INFO",
-            "handshake refused; the page and the server have different names for this machine, or different ports",
+            "handshake refused; if the page is yours, list its origin with `add_trusted_origins`, or have the proxy",
         ),
+        ("INFO", "handshake refused; if the page is yours, open the socket at `location.host`, because"),
         ("WARN", "handshake refused reason=the decision took too long"),
         ("ERROR", "handshake refused reason=this server cannot upgrade connections"),
     ] {

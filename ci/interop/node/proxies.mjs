@@ -274,7 +274,7 @@ describe("nginx and `Host`", () => {
     const address = need("NGINX_DEFAULT_HOST");
     assert.deepEqual(await ask(address), FOREIGN_ORIGIN);
     const line = (await log()).split("\n").find((line) => line.includes(`http://${address}`));
-    assert.match(line ?? "", /behind a proxy that rewrites `Host` or `:scheme`, have to be listed/);
+    assert.match(line ?? "", /list its origin with `add_trusted_origins`, or have the proxy in front keep `Host`/);
   });
 
   test("by default a page is let in whose origin is the one in `proxy_pass`", async () => {

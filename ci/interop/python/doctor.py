@@ -24,7 +24,7 @@ class Doctor(unittest.IsolatedAsyncioTestCase):
 
     async def test_without_origins(self):
         report, status = await examine(await self.serve())
-        self.assertIn(": Pages of other sites can connect.\n", report)
+        self.assertIn(": Pages of other sites can connect.", report)
         self.assertEqual(status, 1, report)
 
     async def test_with_origins(self):
@@ -32,7 +32,7 @@ class Doctor(unittest.IsolatedAsyncioTestCase):
         port = await self.serve(origins=origins)
         origins.append(f"http://127.0.0.1:{port}")
         report, status = await examine(port)
-        self.assertIn(": Pages of other origins cannot connect.\n", report)
+        self.assertIn(": Pages of other origins cannot connect.", report)
         self.assertEqual(status, 0, report)
 
 

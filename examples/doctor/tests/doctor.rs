@@ -44,14 +44,20 @@ async fn each_verdict_is_right() {
     let wrong_place = Router::new().layer(WsHandshakeLayer::new()).merge(app());
     let loose = app().layer(from_fn(refuse_evil));
     let rows = [
-        (guarded.clone(), "/ws", 0, "Pages of other origins cannot connect", "a rebound host    CONNECTS\n"),
-        (listed, "/ws", 0, "Pages of other origins cannot connect", "a rebound host    is refused (403 Forbidden)\n"),
+        (guarded.clone(), "/ws", 0, "Pages of other origins cannot connect", "DNS rebinding     CONNECTS\n"),
+        (
+            listed,
+            "/ws",
+            0,
+            "Pages of other origins cannot connect",
+            "DNS rebinding     gets 403 Forbidden: this host is not served here\n",
+        ),
         (
             guarded,
             "/other",
             2,
             "Nothing can be told: your own page cannot connect",
-            "is refused (404 Not Found), from http",
+            "your own page     gets 404 Not Found, from http",
         ),
         (app(), "/ws", 1, "Pages of other sites can connect", "another site      CONNECTS: https://evil.example"),
         (
@@ -65,7 +71,7 @@ async fn each_verdict_is_right() {
     ];
     for (app, path, expected, verdict, row) in rows {
         let (report, status) = examine(app, path).await;
-        assert!(report.starts_with(&format!("URL: {verdict}.\n")) && report.contains(row), "{report}");
+        assert!(report.starts_with(&format!("URL: {verdict}.")) && report.contains(row), "{report}");
         assert_eq!(status, expected, "{report}");
     }
 }

@@ -13,7 +13,8 @@ use bytes::{Bytes, BytesMut};
 pub(crate) fn without_websocket(block: &Bytes) -> Option<Bytes> {
     let mut lines = Lines::new(block)?;
     let mut websocket = None;
-    while let Some((line, name, value)) = lines.next()? {
+    while lines.at < block.len() {
+        let (line, name, value) = lines.next()?;
         let is_protocol = name.is_some_and(|name| PROTOCOL.contains(&name));
         if is_protocol && (!WEBSOCKET.contains(&value) || websocket.replace(line).is_some()) {
             return None;
@@ -50,11 +51,10 @@ impl<'a> Lines<'a> {
         (required == 0 && base == 0).then_some(lines)
     }
 
-    /// The outer `None` is for a block that is malformed.
-    fn next(&mut self) -> Option<Option<Line<'a>>> {
+    /// The next line; `None` where the block is malformed.
+    fn next(&mut self) -> Option<Line<'a>> {
         let start = self.at;
-        let Some(first) = self.block.get(start) else { return Some(None) };
-        let (name, value) = match first {
+        let (name, value) = match self.block.get(start)? {
             // Indexed (§4.5.2): the name and the value are in the static table, which has no `:protocol`.
             0x80.. => {
                 self.integer(6)?;
@@ -70,7 +70,7 @@ impl<'a> Lines<'a> {
             // Those of the dynamic table.
             _ => return None,
         };
-        Some(Some((start..self.at, name, value)))
+        Some((start..self.at, name, value))
     }
 
     /// A string (RFC 9204 §4.1.2): a flag, a length with a prefix of so many bits, and the bytes.
