@@ -218,6 +218,20 @@ async fn a_second_close_gives_no_more_grace() {
 }
 
 #[test]
+fn of_several_ages_the_earliest_counts_and_none_once_the_end_is_set() {
+    let (signal, start) = (Signal::default(), Tick::now());
+    for ticks in [20, 10, 30] {
+        signal.age_at(start.after(ticks));
+    }
+    assert_eq!(signal.turn(start.after(9), None), None);
+    assert_eq!(signal.turn(start.after(10), None), Some(Turn::Close(CloseReason::MaxAge)));
+    signal.leave(CloseReason::MaxAge, start.after(100));
+    signal.age_at(start.after(50));
+    assert_eq!(signal.turn(start.after(99), None), None);
+    assert_eq!(signal.turn(start.after(100), None), Some(Turn::End));
+}
+
+#[test]
 fn a_close_from_outside_of_the_runtime_is_swept_all_the_same() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let connections = Connections::new().grace(Duration::ZERO);
