@@ -20,6 +20,8 @@ mod handlers {}
 mod hardening {}
 #[doc = include_str!("../docs/guide/http2.md")]
 mod http2 {}
+#[doc = include_str!("../docs/guide/http3.md")]
+mod http3 {}
 #[doc = include_str!("../docs/guide/index.md")]
 mod index {}
 #[doc = include_str!("../docs/guide/observing.md")]
