@@ -95,7 +95,7 @@ impl Pages {
 
 /// A page of a site whose name was pointed at this server once the page had been loaded.
 async fn rebound(server: &Server) -> Answer {
-    let host = format!("evil.example:{}", server.port);
+    let host = if server.port == 80 { "evil.example".into() } else { format!("evil.example:{}", server.port) };
     let origin = format!("http://{host}");
     server.ask(server.request.clone().origin(origin).header("host", host)).await
 }

@@ -15,7 +15,9 @@ pub(super) fn write(server: &Server, examination: Result<Examination, String>) -
         Err(error) => return (format!("{}: Nothing can be told: {error}\n", server.url), 2),
     };
     let connected = examination.connected();
-    let any_site = connected.iter().any(|foreign| foreign.origin.host() == Some("evil.example"));
+    // Every site can have a sandboxed frame.
+    let any_site =
+        connected.iter().any(|foreign| foreign.origin.is_opaque() || foreign.origin.host() == Some("evil.example"));
     let own = &examination.http1.own;
     let (verdict, advice, status) = match (connected.is_empty(), own.is_connected(), examination.undecided()) {
         (false, _, _) if any_site => ("Pages of other sites can connect.".into(), ANY_SITE, 1),
@@ -60,8 +62,9 @@ fn rows(server: &Server, examination: &Examination) -> (Rows, Vec<&'static str>)
         notes.extend(answers.then_some(STAYS_OPEN));
     }
     rows.push(("HTTP/2", http2.as_ref().map_or("no WebSockets over HTTP/2".into(), over_http2)));
-    let refused = http2.as_ref().is_some_and(|pages| !pages.own.is_connected());
-    notes.extend((refused && http1.own.is_connected()).then_some(HTTP2_REFUSED));
+    // Browsers speak HTTP/2 over TLS only.
+    let refused = server.tls && http2.as_ref().is_some_and(|pages| !pages.own.is_connected());
+    notes.extend(refused.then_some(HTTP2_REFUSED));
     (rows, notes)
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Server {
     pub(super) request: WsRequest,
     headers: Vec<(String, String)>,
     path: String,
+    authority: String,
 }
 
 /// What a handshake comes to.
@@ -96,7 +97,11 @@ impl Server {
             insecure: args.insecure,
             request,
             headers,
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).into(),
+            path: uri.path_and_query().map_or("/".into(), |path| match path.as_str() {
+                path if path.starts_with('/') => path.into(),
+                query => format!("/{query}"),
+            }),
+            authority: authority.to_string(),
         })
     }
 
@@ -142,9 +147,10 @@ impl Server {
     /// Whether the server answers a second request on the connection of a handshake that it has refused.
     pub(super) async fn answers_behind_refusal(&self, origin: &Origin) -> Result<bool, Failure> {
         let mut connection = self.connect("http/1.1").await?;
-        let Self { path, host, port, .. } = self;
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let headers = format!("Host: {host}:{port}\r\n{}", headers.concat());
+        let Self { path, authority, .. } = self;
+        let headers = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        let headers: Vec<_> = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = format!("Host: {authority}\r\n{}", headers.concat());
         let requests = format!(
             "GET {path} HTTP/1.1\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {origin}\r\n\r\n\
@@ -153,9 +159,8 @@ impl Server {
         connection.write_all(requests.as_bytes()).await?;
         let mut answers = Vec::new();
         // It is an answer, too, that the server closes the connection, or resets it.
-        let _ = timeout(Duration::from_secs(2), connection.read_to_end(&mut answers)).await;
-        let answers = String::from_utf8_lossy(&answers);
-        Ok(answers.matches("HTTP/1.1 ").count() > 1)
+        let _ = timeout(Duration::from_secs(2), connection.take(1 << 16).read_to_end(&mut answers)).await;
+        Ok(behind_first_answer(&answers).is_some_and(|rest| rest.starts_with(b"HTTP/1.")))
     }
 
     async fn connect(&self, protocol: &str) -> Result<Box<dyn Io>, Failure> {
@@ -199,6 +204,22 @@ impl Server {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+/// What follows the first answer; `None` if it has no length, so that it lasts until the connection ends.
+fn behind_first_answer(answers: &[u8]) -> Option<&[u8]> {
+    let end = answers.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let (head, rest) = answers.split_at(end);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    if head.starts_with("http/1.1 1") {
+        // Only announces another one.
+        return behind_first_answer(rest);
+    }
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
+    match (header("transfer-encoding:"), header("content-length:")) {
+        (Some(_), _) => rest.windows(5).position(|five| five == b"0\r\n\r\n").and_then(|at| rest.get(at + 5..)),
+        (None, length) => rest.get(length?.parse().ok()?..),
     }
 }
 

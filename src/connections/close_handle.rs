@@ -66,7 +66,7 @@ impl CloseHandle {
 
     /// As [`ConnectionPermit::close`](crate::ConnectionPermit::close).
     pub fn close(&self, reason: CloseReason) {
-        if let Some(registry) = self.registry.upgrade() {
+        if let Some(registry) = self.registry_of_living() {
             self.signal.leave(reason, registry.lifetimes.end(Tick::now()));
             sweep::start(&registry);
         }
@@ -74,12 +74,16 @@ impl CloseHandle {
 
     /// As [`ConnectionPermit::close_at`](crate::ConnectionPermit::close_at).
     pub fn close_at(&self, time: impl Into<Instant>) {
-        if let Some(registry) = self.registry.upgrade() {
+        if let Some(registry) = self.registry_of_living() {
             let now = Instant::now();
             let left = ticks(time.into().saturating_duration_since(now));
             self.signal.expire_at(left.map(|left| Tick::of(now).after(left)));
             sweep::start(&registry);
         }
+    }
+
+    fn registry_of_living(&self) -> Option<Arc<Registry>> {
+        self.registry.upgrade().filter(|_| !self.signal.is_gone())
     }
 }
 

@@ -212,8 +212,8 @@ impl Connections {
 ///
 /// Unlike limits, they are those of all clones of a handle. Set them before the first connection is let in.
 ///
-/// No connection has a timer of its own: one task for all of them runs on the tokio runtime on which the first was let in. If that
-/// runtime ends before others, the next connection has a task run on its own.
+/// No connection has a timer of its own: one task for all of them runs on the tokio runtime of one of them. If that runtime ends before
+/// others, the task goes on where the newest connection runs. A runtime that nobody drives holds the task up.
 impl Connections {
     /// Asks each connection to close when it is about this old, and ends it [`grace`](Self::grace) later. The default is no age.
     ///

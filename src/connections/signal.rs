@@ -95,6 +95,11 @@ impl Signal {
         }
     }
 
+    /// Whether the last permit has gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.permits.load(Ordering::Acquire) == 0
+    }
+
     /// Asks the handler to bring the connection to its end.
     pub(super) fn close(&self, reason: CloseReason) {
         self.give(reason);

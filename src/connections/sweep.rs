@@ -31,10 +31,13 @@ pub(super) fn start(registry: &Arc<Registry>) {
 fn run(registry: &Arc<Registry>) {
     // Without a runtime there is no connection to sweep either: hyper's needs one.
     for runtime in [registry.sweeper.runtime(), Handle::try_current().ok()].into_iter().flatten() {
-        if registry.sweeper.is_running.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        // A runtime that has ended drops the task at once.
+        run_on(registry, &runtime);
+    }
+}
+
+/// A runtime that has ended drops the task at once.
+fn run_on(registry: &Arc<Registry>, runtime: &Handle) {
+    if !registry.sweeper.is_running.swap(true, Ordering::AcqRel) {
         runtime.spawn(Sweeping(Arc::downgrade(registry)).run());
     }
 }
@@ -70,11 +73,13 @@ impl Sweeping {
 }
 
 impl Drop for Sweeping {
-    /// Also where its runtime ends before others do: the next connection then has another task sweep, on its own runtime.
+    /// Also where its runtime ends before others do: the runtime of the newest connection then goes on.
     fn drop(&mut self) {
-        if let Some(registry) = self.0.upgrade() {
-            registry.sweeper.forget_runtime();
-            registry.sweeper.is_running.store(false, Ordering::Release);
+        let Some(registry) = self.0.upgrade() else { return };
+        registry.sweeper.is_running.store(false, Ordering::Release);
+        // It may be the one that ends. Then the next task is dropped at once, and finds none.
+        if let Some(runtime) = registry.sweeper.take_runtime() {
+            run_on(&registry, &runtime);
         }
     }
 }

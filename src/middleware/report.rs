@@ -65,10 +65,11 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
     events::handshake_refused(level, request, rejection, advice);
 }
 
-/// Whether both are names or addresses of this machine, as where a page of `127.0.0.1` opens a socket at `localhost`.
+/// Whether they are two names of this machine, as where a page of `127.0.0.1` opens a socket at `localhost`.
 fn are_this_machine(origin: Option<&Origin>, host: Option<&Authority>) -> bool {
-    origin.and_then(Origin::as_host).is_some_and(|host| host.is_loopback())
-        && host.is_some_and(|host| host.as_host().is_loopback())
+    let page = origin.filter(|origin| matches!(origin.scheme(), Some("http" | "https"))).and_then(Origin::as_host);
+    let (Some(page), Some(host)) = (page, host.map(Authority::as_host)) else { return false };
+    page.is_loopback() && host.is_loopback() && page != host
 }
 
 /// A handshake is refused that has been counted as approved: a handler accepts it too late, or does not answer in time.

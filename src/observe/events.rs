@@ -142,7 +142,7 @@ pub(crate) fn handler_returned(id: ConnectionId, status: Option<u16>) {
         tracing::debug!(target: TARGET, %id, status, "handler returned after accepting");
     } else {
         tracing::warn!(target: TARGET, %id, status,
-            "a handler that had accepted ended with an error, which nobody gets: if it comes from another layer, such as a timeout, \
+            "a handler that had accepted answered with something else than a success, which nobody gets: if it comes from another layer, such as a timeout, \
              put that layer outside of `WsHandshakeLayer`"
         );
     }

@@ -17,7 +17,8 @@ pub struct ForeignOrigin {
 /// Origins that differ from `own`, for tests of a policy.
 ///
 /// One is any other site, and one is `null`. Each of the others gets past a comparison with a common mistake in it: it begins or ends
-/// as `own` does, has another character in place of a dot, or differs in its port only.
+/// as `own` does, has another character in place of a dot, or differs in its port only. Subdomains are not among them, because a policy
+/// may admit them on purpose.
 ///
 /// ```
 /// use ws_handshake::{Origin, testing::foreign_origins};
@@ -46,7 +47,10 @@ pub fn foreign_origins(own: &Origin) -> impl Iterator<Item = ForeignOrigin> + us
     let strangers =
         [("https://evil.example".into(), "another site"), ("null".into(), "a sandboxed frame or a local file")];
     let foreign = strangers.into_iter().chain(look_alikes(own).unwrap_or_default());
-    foreign.filter_map(|(origin, description)| Some(ForeignOrigin { origin: origin.parse().ok()?, description }))
+    let foreign =
+        foreign.filter_map(|(origin, description)| Some(ForeignOrigin { origin: origin.parse().ok()?, description }));
+    let own = own.clone();
+    foreign.filter(move |foreign| foreign.origin != own)
 }
 
 fn look_alikes(own: &Origin) -> Option<Vec<(String, &'static str)>> {
@@ -60,13 +64,14 @@ fn look_alikes(own: &Origin) -> Option<Vec<(String, &'static str)>> {
     if !host.starts_with('[') {
         origins.push((format!("{scheme}://{host}.evil.example{port_text}"), "begins with your host"));
     }
-    if !is_address && host.contains('.') {
+    let dots: Vec<_> = host.match_indices('.').map(|(at, _)| at).collect();
+    if let (false, [before @ .., _]) = (is_address, &dots[..]) {
         origins.push((format!("{scheme}://evil{host}{port_text}"), "ends with your host"));
-    }
-    if let (false, Some((first, rest))) = (is_address, host.split_once('.'))
-        && rest.contains('.')
-    {
-        origins.push((format!("{scheme}://{first}x{rest}{port_text}"), "has a letter in place of a dot of your host"));
+        for &dot in before {
+            let (start, end) = (&host[..dot], &host[dot + 1..]);
+            origins
+                .push((format!("{scheme}://{start}x{end}{port_text}"), "has a letter in place of a dot of your host"));
+        }
     }
     origins.push((format!("{scheme}://{host}:{}", another_port(port, has_port)), "has another port"));
     Some(origins)
@@ -90,7 +95,17 @@ mod tests {
 
     #[test]
     fn each_differs_from_the_own_origin_and_resembles_it() {
-        let rows: [(&str, &[&str]); 7] = [
+        let rows: [(&str, &[&str]); 8] = [
+            (
+                "https://a.b.example.com",
+                &[
+                    "https://a.b.example.com.evil.example",
+                    "https://evila.b.example.com",
+                    "https://axb.example.com",
+                    "https://a.bxexample.com",
+                    "https://a.b.example.com:8443",
+                ],
+            ),
             ("http://127.0.0.1:3000", &["http://127.0.0.1.evil.example:3000", "http://127.0.0.1:30000"]),
             ("http://localhost", &["http://localhost.evil.example", "http://localhost:8443"]),
             ("http://[::1]:8080", &["http://[::1]:808"]),
@@ -113,10 +128,12 @@ mod tests {
         for (own, expected) in rows {
             let own: Origin = own.parse().unwrap();
             let origins: Vec<_> = foreign_origins(&own).map(|foreign| foreign.origin).collect();
-            assert_eq!(origins[0].as_str(), "https://evil.example");
-            assert!(origins[1].is_opaque());
-            assert_eq!(origins[2..].iter().map(Origin::as_str).collect::<Vec<_>>(), expected, "{own}");
-            assert!(own.is_opaque() || !origins.contains(&own));
+            assert!(!origins.contains(&own), "{own}");
+            let strangers = if own.is_opaque() { &origins[..1] } else { &origins[..2] };
+            assert_eq!(strangers[0].as_str(), "https://evil.example");
+            assert!(strangers[1..].iter().all(Origin::is_opaque));
+            let look_alikes = &origins[strangers.len()..];
+            assert_eq!(look_alikes.iter().map(Origin::as_str).collect::<Vec<_>>(), expected, "{own}");
         }
     }
 }

@@ -78,8 +78,11 @@ async fn a_refusal_says_what_the_operator_can_do_about_it() {
         let (_, head) = Client::handshake(address, &handshake).await;
         assert!(head.status >= 400, "{path}");
     }
-    let handshake = Handshake::valid().to("/same").set("origin", "http://127.0.0.1:3000").set("host", "localhost:3000");
-    assert_eq!(Client::handshake(address, &handshake).await.1.status, 403);
+    // Two names of this machine, and one with two ports.
+    for origin in ["http://127.0.0.1:3000", "http://localhost:5173"] {
+        let handshake = Handshake::valid().to("/same").set("origin", origin).set("host", "localhost:3000");
+        assert_eq!(Client::handshake(address, &handshake).await.1.status, 403);
+    }
     // Without a connection there is nothing to upgrade.
     assert_eq!(app.oneshot(a_handshake()).await.unwrap().status(), 500);
     let text = logged();
@@ -96,6 +99,9 @@ async fn a_refusal_says_what_the_operator_can_do_about_it() {
         let line = text.lines().find(|line| line.contains(expected)).unwrap_or_else(|| panic!("{expected:?}: {text}"));
         assert!(line.contains(level), "{line}");
     }
+    let line = |part: &str| text.lines().find(|line| line.contains(part)).unwrap();
+    assert!(!line("http://localhost:5173").contains("location.host"), "{text}");
+    assert!(line("this host is not served here").contains("host=\"example.com\""), "{text}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::connections::{CloseReason, ConnectionPermit, Connections, Half, tests::admit};
+use crate::connections::{CloseHandle, CloseReason, ConnectionPermit, Connections, Half, tests::admit};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -189,7 +189,7 @@ async fn a_connection_that_drains_is_ended_by_its_age_if_that_is_earlier() {
 async fn a_handle_closes_from_elsewhere_and_keeps_no_place() {
     let connections = Connections::new().grace(SECOND);
     let permit = admit(&connections);
-    let handle = permit.close_handle();
+    let (handle, closing) = (permit.close_handle(), permit.closing());
     assert_eq!(handle.id(), permit.id());
     tokio::spawn({
         let handle = handle.clone();
@@ -202,6 +202,14 @@ async fn a_handle_closes_from_elsewhere_and_keeps_no_place() {
     drop(connections);
     handle.close(CloseReason::Expired);
     handle.close_at(Instant::now());
+    assert_eq!(closing.close_code(), 4003);
+    let connections = Connections::new();
+    let permit = admit(&connections);
+    let (handle, gone) = (permit.close_handle(), permit.closing());
+    drop(permit);
+    handle.close(CloseReason::Expired);
+    assert_eq!((gone.is_closing(), gone.reason(), gone.close_code()), (true, None, 1001));
+    assert!(!connections.registry.sweeper.is_running.load(Ordering::Relaxed));
     assert_eq!(format!("{handle:?}"), format!("CloseHandle {{ id: {:?}, .. }}", handle.id()));
 }
 
@@ -234,22 +242,53 @@ fn of_several_ages_the_earliest_counts_and_none_once_the_end_is_set() {
 #[test]
 fn a_close_from_outside_of_the_runtime_is_swept_all_the_same() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let connections = Connections::new().grace(Duration::ZERO);
-    let lasting = runtime();
-    let permits = lasting.block_on(async { [admit(&connections), admit(&connections), admit(&connections)] });
-    let [from_thread, from_short_runtime, expires] = permits.each_ref().map(ConnectionPermit::close_handle);
-    std::thread::spawn(move || {
-        from_thread.close(CloseReason::Application(4000));
-        expires.close_at(Instant::now());
-    })
-    .join()
-    .unwrap();
-    runtime().block_on(async { from_short_runtime.close(CloseReason::Application(4000)) });
+    let closes: [fn(CloseHandle); 3] = [
+        |handle| std::thread::spawn(move || handle.close(CloseReason::Application(4000))).join().unwrap(),
+        |handle| std::thread::spawn(move || handle.close_at(Instant::now())).join().unwrap(),
+        |handle| {
+            let short = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            short.block_on(async { handle.close(CloseReason::Application(4000)) });
+        },
+    ];
+    for close in closes {
+        let connections = Connections::new().grace(Duration::ZERO);
+        // The first connection's runtime has ended, and nothing has been swept there.
+        let first = runtime();
+        let gone = first.block_on(async { admit(&connections) });
+        drop((gone, first));
+        let lasting = runtime();
+        let permit = lasting.block_on(async { admit(&connections) });
+        close(permit.close_handle());
+        lasting.block_on(timeout_in(ended(&permit)));
+    }
+}
+
+async fn timeout_in<T>(future: impl Future<Output = T>) -> T {
+    timeout(10 * SECOND, future).await.expect("in time")
+}
+
+#[test]
+fn the_runtime_of_the_newest_connection_takes_over() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let connections = Connections::new().max_age(millis(200)).grace(Duration::ZERO);
+    let (first, lasting) = (runtime(), runtime());
+    let old = first.block_on(async { admit(&connections) });
+    let permit = lasting.block_on(async { admit(&connections) });
+    drop(first);
     lasting.block_on(async {
-        for permit in &permits {
-            timeout(10 * SECOND, ended(permit)).await.expect("ended");
-        }
+        timeout_in(ended(&old)).await;
+        timeout_in(ended(&permit)).await;
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_due_first_is_the_reason() {
+    for (expires, reason) in [(20, CloseReason::Expired), (80, CloseReason::MaxAge)] {
+        let (signal, start) = (Signal::default(), Tick::now());
+        signal.age_at(start.after(50));
+        signal.expire_at(Some(start.after(expires)));
+        assert_eq!(signal.turn(start.after(100), None), Some(Turn::Close(reason)));
+    }
 }
 
 #[test]
