@@ -198,6 +198,7 @@ impl<S> TestRequest<S> {
 
     /// There is no HTTP/2.
     #[cfg(not(feature = "http2"))]
+    #[expect(clippy::unused_self, reason = "it takes what it takes with the feature")]
     pub(super) fn over_http2(self) -> Option<Self> {
         None
     }
