@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The example `http3`, driven over HTTP/3 by aioquic and by Debian's Chromium.
 #
+# `--write` also measures it on a link that loses packets, next to HTTP/2, and writes docs/results/http3.md. That needs the
+# rights to make network namespaces.
+#
 # `PROGRAMS=DIRECTORY ci/http3.sh` takes the programs built there, as in `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,5 +22,8 @@ programs
 start HTTP3 http3 --addr 127.0.0.1:0 --subprotocol v2.chat --subprotocol v1.chat
 export HTTP3_STDOUT=$work/HTTP3.stdout PYTHONDONTWRITEBYTECODE=1
 suite "aioquic" env IN_PROCESS=1 "$venv/bin/python" ci/http3/suite.py --verbose
+if [[ ${1:-} == --write ]]; then
+    suite "a link that loses packets" "$venv/bin/python" ci/http3/measure.py "$(program http3)" --write
+fi
 suite "Chromium" node --test --test-reporter=spec ci/http3/browser.mjs
 conclude
