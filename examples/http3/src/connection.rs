@@ -119,16 +119,15 @@ async fn answer(
         return Ok(stream.finish().await?);
     }
 
-    let (send, receive) = stream.split();
+    let (mut send, receive) = stream.split();
     let (mut parts, ()) = request.into_parts();
     parts.version = Version::HTTP_2;
     if is_websocket {
         parts.extensions.insert(Protocol::from_static("websocket"));
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let mut response = ask(&mut inner, Request::from_parts(parts, body)).await?;
+        let mut response = ask(&mut inner, Request::from_parts(parts, body), &mut send).await?;
         if response.status().is_success() {
             let upgrade = hyper::upgrade::on(&mut response);
-            let mut send = send;
             send.send_response(response.map(drop)).await?;
             tunnel::copy(upgrade.await?, send, receive).await;
             return Ok(());
@@ -136,13 +135,19 @@ async fn answer(
         return pass_on(response, send).await;
     }
     let body = RequestBody(receive).boxed_unsync();
-    let response = ask(&mut inner, Request::from_parts(parts, body)).await?;
+    let response = ask(&mut inner, Request::from_parts(parts, body), &mut send).await?;
     pass_on(response, send).await
 }
 
-async fn ask(inner: &mut Requests, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
-    inner.ready().await?;
-    inner.send_request(request).await
+/// Asks the router. Without an answer the stream is reset, because a stream that is dropped would end as if it were whole.
+async fn ask(
+    inner: &mut Requests, request: Request<Body>, send: &mut RequestStream<SendStream<Bytes>, Bytes>,
+) -> hyper::Result<Response<Incoming>> {
+    let answered = async {
+        inner.ready().await?;
+        inner.send_request(request).await
+    };
+    answered.await.inspect_err(|_| send.stop_stream(Code::H3_INTERNAL_ERROR))
 }
 
 /// Sends a response to the client, with its body and its trailers.

@@ -1,5 +1,7 @@
 //! The bytes of a WebSocket: DATA frames of HTTP/3 on one side, the stream of the handler on the other.
 
+use std::{pin::pin, time::Duration};
+
 use bytes::{Buf, Bytes, BytesMut};
 use h3::{
     error::Code,
@@ -8,7 +10,10 @@ use h3::{
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    time::timeout,
+};
 
 type Socket = TokioIo<Upgraded>;
 
@@ -22,7 +27,21 @@ where
     R: RecvStream,
 {
     let (read, write) = tokio::io::split(Socket::new(upgraded));
-    let copied = tokio::try_join!(to_client(read, &mut send), from_client(receive, write));
+    let copied = {
+        let mut to = pin!(to_client(read, &mut send));
+        let mut from = pin!(from_client(receive, write));
+        tokio::select! {
+            // The handler has gone, or says no more. A client has some time to end its side, too.
+            ended = &mut to => match ended {
+                Ok(()) => timeout(LINGER, from).await.unwrap_or(Ok(())),
+                aborted => aborted,
+            },
+            ended = &mut from => match ended {
+                Ok(()) => to.await,
+                aborted => aborted,
+            },
+        }
+    };
     if let Err(Aborted) = copied {
         // RFC 9220 §3: what is a reset for TCP is "a stream error of type H3_REQUEST_CANCELLED".
         send.stop_stream(Code::H3_REQUEST_CANCELLED);
@@ -57,5 +76,6 @@ where
     Ok(())
 }
 
+const LINGER: Duration = Duration::from_secs(10);
 /// How much of the handler's stream is read at once.
 const CHUNK: usize = 16 << 10;
