@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# A workspace of its own, with a target directory of its own, so that it overwrites no other build.
+# A separate target directory, so that this build overwrites no other one.
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/applications")
 export CARGO_TARGET_DIR
 cargo test --quiet --locked --manifest-path ci/applications/Cargo.toml

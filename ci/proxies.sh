@@ -9,8 +9,7 @@ PATH=$PATH:/usr/sbin
 
 # shellcheck source=ci/packages.sh
 source ci/packages.sh
-packages apache2=apache2-bin caddy=caddy haproxy=haproxy nghttpx=nghttp2-proxy nginx=nginx-light
-packages chromium=chromium
+packages apache2=apache2-bin caddy=caddy chromium=chromium haproxy=haproxy nghttpx=nghttp2-proxy nginx=nginx-light
 [[ -d ci/interop/node/node_modules ]] || npm ci --prefix ci/interop/node --no-fund --no-audit --loglevel=error
 # Debian's Caddy does not take WebSockets over HTTP/3.
 venv=target/http3-venv

@@ -16,7 +16,6 @@ class Client(asyncio.Protocol):
         self.http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.streams = {}
         self.settled = asyncio.Event()
-        self.waiting = {}
 
     def connection_made(self, transport):
         self.transport = transport
@@ -42,13 +41,9 @@ class Client(asyncio.Protocol):
     def transmit(self):
         self.transport.write(self.http.data_to_send())
 
-    def send_data(self, number, data, end):
-        self.http.send_data(number, data, end_stream=end)
-
     async def open(self, authority, path):
         await self.settled.wait()
         number = self.http.get_next_available_stream_id()
-        # `Stream` sends by `client.http.send_data`, which h2 has too.
         stream = self.streams[number] = Stream(self, number)
         headers = pseudo("CONNECT", authority, path)
         headers += [(":protocol", "websocket"), ("sec-websocket-version", "13"), ("origin", f"https://{authority}")]

@@ -26,7 +26,6 @@ class Stream:
     def __init__(self, client, number):
         self.client, self.number = client, number
         self.received = asyncio.Queue()
-        self.ended = False
 
     async def next(self):
         item = await asyncio.wait_for(self.received.get(), PATIENCE)

@@ -29,6 +29,10 @@ pub(super) fn start(registry: &Arc<Registry>) {
 }
 
 fn run(registry: &Arc<Registry>) {
+    // Nearly every connection finds a task that runs.
+    if registry.sweeper.is_running.load(Ordering::Acquire) {
+        return;
+    }
     // Without a runtime there is no connection to sweep either: hyper's needs one.
     for runtime in [registry.sweeper.runtime(), Handle::try_current().ok()].into_iter().flatten() {
         run_on(registry, &runtime);

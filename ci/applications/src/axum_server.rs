@@ -30,7 +30,7 @@ pub(crate) async fn serve(
         stop.graceful_shutdown(None);
     });
     let mut server = ::axum_server::from_tcp(listener.into_std()?)?.handle(handle);
-    // Without this, there are no WebSockets over HTTP/2.
+    // The server has to announce WebSockets over HTTP/2.
     server.http_builder().http2().enable_connect_protocol();
     let drained = shutdown.serve(server.serve(app.into_make_service())).await?;
     println!("{} closed, {} aborted", drained.closed, drained.aborted);

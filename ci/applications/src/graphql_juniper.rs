@@ -76,59 +76,34 @@ async fn subscribe(
 mod tests {
     use std::time::Duration;
 
-    use reqwest::Client;
-    use serde_json::json;
-
     use super::*;
-    use crate::visitor::{
-        FOREIGN_ORIGIN, Server, answer, close,
-        graphql::{self, subscription},
-        within,
-    };
-
-    async fn start() -> (Server, Connections) {
-        let connections = Connections::new().limit(1);
-        let ours = connections.clone();
-        (Server::start(|listener| serve(listener, ours)).await, connections)
-    }
+    use crate::visitor::{Server, graphql, within};
 
     #[tokio::test]
     async fn subscriptions_are_guarded_and_work() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         for path in ["/subscriptions", "/limited"] {
-            server.refuses_foreign_pages(path).await;
-            let mut socket = server.open_with_subprotocol(path, "graphql-transport-ws").await;
-            let heard = subscription(&mut socket, "subscription { left(from: 3) }").await;
-            assert_eq!(heard, [json!({"left": 2}), json!({"left": 1}), json!({"left": 0})], "{path}");
-            close(socket).await;
+            graphql::counts_down(&server, path).await;
         }
     }
 
     #[tokio::test]
     async fn they_work_over_http2() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         for path in ["/subscriptions", "/limited"] {
-            let mut socket = server.open_over_http2(path, &["graphql-transport-ws"]).await;
-            let heard = subscription(&mut socket, "subscription { left(from: 1) }").await;
-            assert_eq!(heard, [json!({"left": 0})], "{path}");
+            graphql::counts_down_over_http2(&server, path).await;
         }
     }
 
     #[tokio::test]
     async fn queries_pass() {
-        let (server, _connections) = start().await;
-        let query = json!({ "query": "{ greeting }" }).to_string();
-        let query = Client::new()
-            .post(server.url("/graphql"))
-            .header("content-type", "application/json")
-            .header("origin", FOREIGN_ORIGIN)
-            .body(query);
-        assert_eq!(answer(query).await, (200, r#"{"data":{"greeting":"hello"}}"#.to_owned()));
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
+        graphql::answers_queries(&server).await;
     }
 
     #[tokio::test]
     async fn the_limit_holds_and_a_drain_ends_the_socket() {
-        let (server, connections) = start().await;
+        let (server, connections) = Server::start_with_room_for_one(serve).await;
         let mut socket = server.open_with_subprotocol("/limited", "graphql-transport-ws").await;
         graphql::subscribe(&mut socket, "subscription { silence }").await;
         let own = server.origin();

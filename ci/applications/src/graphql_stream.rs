@@ -64,43 +64,30 @@ async fn subscribe(State(schema): State<AppSchema>, stream: WsStream) {
 mod tests {
     use std::time::Duration;
 
-    use reqwest::Client;
     use serde_json::json;
 
     use super::*;
     use crate::visitor::{
-        Server, answer, close, close_code,
-        graphql::{subscribe, subscription},
+        Server, close_code,
+        graphql::{self, subscribe, subscription},
         hear, say, within,
     };
 
-    async fn start() -> (Server, Connections) {
-        let connections = Connections::new().limit(1);
-        let ours = connections.clone();
-        (Server::start(|listener| serve(listener, ours)).await, connections)
-    }
-
     #[tokio::test]
     async fn subscriptions_are_guarded_and_work() {
-        let (server, _connections) = start().await;
-        server.refuses_foreign_pages("/subscriptions").await;
-        let mut socket = server.open_with_subprotocol("/subscriptions", "graphql-transport-ws").await;
-        let heard = subscription(&mut socket, "subscription { left(from: 3) }").await;
-        assert_eq!(heard, [json!({"left": 2}), json!({"left": 1}), json!({"left": 0})]);
-        close(socket).await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
+        graphql::counts_down(&server, "/subscriptions").await;
     }
 
     #[tokio::test]
     async fn they_work_over_http2() {
-        let (server, _connections) = start().await;
-        let mut socket = server.open_over_http2("/subscriptions", &["graphql-transport-ws"]).await;
-        let heard = subscription(&mut socket, "subscription { left(from: 1) }").await;
-        assert_eq!(heard, [json!({"left": 0})]);
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
+        graphql::counts_down_over_http2(&server, "/subscriptions").await;
     }
 
     #[tokio::test]
     async fn the_older_protocol_is_spoken_to_clients_that_know_no_other() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         let mut socket = server.open_with_subprotocol("/subscriptions", "graphql-ws").await;
         say(&mut socket, r#"{"type":"connection_init"}"#).await;
         assert_eq!(hear(&mut socket).await, r#"{"type":"connection_ack"}"#);
@@ -110,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_offers_both_gets_the_newer_one_in_any_order() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         let mut socket = server.open_with_subprotocol("/subscriptions", "graphql-ws, graphql-transport-ws").await;
         let heard = subscription(&mut socket, "subscription { left(from: 1) }").await;
         assert_eq!(heard, [json!({"left": 0})]);
@@ -118,14 +105,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_without_a_subprotocol_is_refused() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         let refusal = server.handshake("/subscriptions", &server.origin(), None).await.unwrap_err();
         assert_eq!(refusal, 400);
     }
 
     #[tokio::test]
     async fn a_client_that_breaks_the_protocol_gets_its_code() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         let mut socket = server.open_with_subprotocol("/subscriptions", "graphql-transport-ws").await;
         say(&mut socket, r#"{"type":"subscribe","id":"1","payload":{"query":"subscription { silence }"}}"#).await;
         assert_eq!(close_code(&mut socket).await, 1011);
@@ -133,15 +120,13 @@ mod tests {
 
     #[tokio::test]
     async fn queries_pass() {
-        let (server, _connections) = start().await;
-        let query = json!({ "query": "{ greeting }" }).to_string();
-        let query = Client::new().post(server.url("/graphql")).header("content-type", "application/json").body(query);
-        assert_eq!(answer(query).await, (200, r#"{"data":{"greeting":"hello"}}"#.to_owned()));
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
+        graphql::answers_queries(&server).await;
     }
 
     #[tokio::test]
     async fn the_limit_holds_and_a_drain_closes() {
-        let (server, connections) = start().await;
+        let (server, connections) = Server::start_with_room_for_one(serve).await;
         let mut socket = server.open_with_subprotocol("/subscriptions", "graphql-transport-ws").await;
         subscribe(&mut socket, "subscription { silence }").await;
         let own = server.origin();

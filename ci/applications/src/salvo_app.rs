@@ -72,20 +72,12 @@ async fn send_back_to(socket: &mut WebSocket) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::visitor::{self, close_code, echoes, within};
-
-    async fn start() -> (visitor::Server, Connections) {
-        let connections = Connections::new().limit(1);
-        let ours = connections.clone();
-        (visitor::Server::start(|listener| serve(listener, ours)).await, connections)
-    }
+    use crate::visitor::{self, echoes};
 
     #[tokio::test]
     async fn salvos_own_upgrade_is_guarded_and_works() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = visitor::Server::start_with_room_for_one(serve).await;
         for path in ["/echo", "/limited"] {
             server.refuses_foreign_pages(path).await;
             echoes(server.open(path).await).await;
@@ -96,12 +88,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_limit_holds_and_a_drain_closes() {
-        let (server, connections) = start().await;
+        let (server, connections) = visitor::Server::start_with_room_for_one(serve).await;
         let mut socket = server.open("/limited").await;
-        let own = server.origin();
-        assert_eq!(server.handshake("/limited", &own, None).await.unwrap_err(), 503);
-        let drain = connections.drain().over(Duration::ZERO).deadline(Duration::from_secs(4));
-        let (drained, code) = tokio::join!(within(drain), close_code(&mut socket));
-        assert_eq!((drained.closed, drained.aborted, code), (1, 0, 1001));
+        server.limits_and_drains(&connections, "/limited", None, &mut socket).await;
     }
 }

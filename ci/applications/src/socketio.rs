@@ -73,7 +73,7 @@ mod tests {
     const POLL: &str = "/socket.io/?EIO=4&transport=polling";
     const PAGE: &str = "https://app.example.com";
 
-    /// The next message that is no ping of Engine.IO.
+    /// The next message, without the pings of Engine.IO.
     async fn next(socket: &mut Socket) -> String {
         loop {
             let text = hear(socket).await;

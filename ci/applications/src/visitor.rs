@@ -17,7 +17,7 @@ use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest},
 };
-use ws_handshake::{WsRequest, WsStream, connect_http2};
+use ws_handshake::{Connections, WsRequest, WsStream, connect_http2};
 
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
@@ -39,6 +39,17 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let served = serve(listener);
         Self { address, task: tokio::spawn(async move { drop(served.await) }) }
+    }
+
+    /// As [`start`](Self::start), with connections that have room for one.
+    pub(crate) async fn start_with_room_for_one<F, Served>(serve: F) -> (Self, Connections)
+    where
+        F: FnOnce(TcpListener, Connections) -> Served,
+        Served: Future<Output: Send> + Send + 'static,
+    {
+        let connections = Connections::new().limit(1);
+        let ours = connections.clone();
+        (Self::start(|listener| serve(listener, ours)).await, connections)
     }
 
     /// The origin of this server's own pages.
@@ -113,7 +124,17 @@ impl Server {
         answer(Client::new().get(self.url(path))).await
     }
 
-    /// Waits until the application has stopped by itself.
+    /// Holds that there is no second place beside `socket`, and that a drain closes `socket` with 1001.
+    pub(crate) async fn limits_and_drains(
+        &self, connections: &Connections, path: &str, subprotocol: Option<&str>, socket: &mut Socket,
+    ) {
+        assert_eq!(self.handshake(path, &self.origin(), subprotocol).await.unwrap_err(), 503);
+        let drain = connections.drain().over(Duration::ZERO).deadline(Duration::from_secs(4));
+        let (drained, code) = tokio::join!(within(drain), close_code(socket));
+        assert_eq!((drained.closed, drained.aborted, code), (1, 0, 1001));
+    }
+
+    /// Waits until the application has stopped.
     pub(crate) async fn stopped(mut self) {
         (&mut self.task).await.unwrap();
     }

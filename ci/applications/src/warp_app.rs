@@ -79,17 +79,11 @@ async fn send_back_to(socket: &mut WebSocket) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visitor::{Server, close_code, echoes, within};
-
-    async fn start() -> (Server, Connections) {
-        let connections = Connections::new().limit(1);
-        let ours = connections.clone();
-        (Server::start(|listener| serve(listener, ours)).await, connections)
-    }
+    use crate::visitor::{Server, echoes};
 
     #[tokio::test]
     async fn warps_own_filter_is_guarded_and_works() {
-        let (server, _connections) = start().await;
+        let (server, _connections) = Server::start_with_room_for_one(serve).await;
         for path in ["/echo", "/limited"] {
             server.refuses_foreign_pages(path).await;
             echoes(server.open(path).await).await;
@@ -99,12 +93,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_limit_holds_and_a_drain_closes() {
-        let (server, connections) = start().await;
+        let (server, connections) = Server::start_with_room_for_one(serve).await;
         let mut socket = server.open("/limited").await;
-        let own = server.origin();
-        assert_eq!(server.handshake("/limited", &own, None).await.unwrap_err(), 503);
-        let drain = connections.drain().over(Duration::ZERO).deadline(Duration::from_secs(4));
-        let (drained, code) = tokio::join!(within(drain), close_code(&mut socket));
-        assert_eq!((drained.closed, drained.aborted, code), (1, 0, 1001));
+        server.limits_and_drains(&connections, "/limited", None, &mut socket).await;
     }
 }
