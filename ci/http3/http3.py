@@ -96,6 +96,14 @@ class Client(QuicConnectionProtocol):
         self.transmit()
         return stream
 
+    def raw(self, data):
+        """A stream with these bytes, which need not be frames."""
+        number = self._quic.get_next_available_stream_id()
+        stream = self.streams[number] = Stream(self, number)
+        self._quic.send_stream_data(number, data)
+        self.transmit()
+        return stream
+
     def get(self, authority, path):
         return self.request(pseudo("GET", authority, path), end=True)
 

@@ -8,6 +8,7 @@ import os
 import sys
 import unittest
 
+from aioquic.buffer import encode_uint_var
 from wsproto.events import TextMessage
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -70,6 +71,33 @@ class Sockets(unittest.IsolatedAsyncioTestCase):
                 await stream.head()
             self.assertEqual(str(reset.exception), "0x10e")
             await (await client.open(AUTHORITY, "/ws")).echo("hello")
+
+    @in_process
+    async def test_frames_that_would_be_kept_in_memory_are_bounded(self):
+        async with http3.client(ADDRESS) as client:
+            other = await client.open(AUTHORITY, "/ws")
+            head = encode_uint_var(1) + encode_uint_var(1 << 30)
+            unknown = encode_uint_var(0x21) + encode_uint_var(1 << 30)
+            for name, announced in [("headers", head), ("an unknown frame", unknown)]:
+                with self.subTest(name):
+                    stream = client.raw(announced)
+                    with self.assertRaises(http3.Reset) as reset:
+                        await stream.head()
+                    self.assertEqual(str(reset.exception), "0x10b")  # H3_REQUEST_REJECTED
+            with self.subTest("behind a head"):
+                socket = await client.open(AUTHORITY, "/ws")
+                client._quic.send_stream_data(socket.stream.number, unknown)
+                client.transmit()
+                with self.assertRaises(http3.Reset) as reset:
+                    await socket.message()
+                self.assertEqual(str(reset.exception), "0x10c")  # H3_REQUEST_CANCELLED
+            await other.echo("hello")
+
+    @in_process
+    async def test_a_long_head_is_answered(self):
+        async with http3.client(ADDRESS) as client:
+            long = client.request(http3.pseudo("GET", AUTHORITY, "/") + [("cookie", "x" * 20000)], end=True)
+            self.assertEqual((await long.head())[0], 431)
 
     @in_process
     async def test_plain_requests_pass_with_their_bodies(self):

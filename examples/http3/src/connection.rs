@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h3::{
     error::{Code, StreamError},
     proto::frame::Frame,
+    quic::SendStream as _,
     server::{RequestResolver, RequestStream},
 };
 use h3_quinn::SendStream;
@@ -22,7 +23,7 @@ use hyper_util::{
 };
 use tokio::{io::DuplexStream, time::sleep};
 
-use crate::{body::RequestBody, protocol, tunnel};
+use crate::{body::RequestBody, frames::Bounded, protocol, tunnel};
 
 /// How many streams a client may have at once.
 pub(crate) const STREAMS: u32 = 256;
@@ -42,12 +43,13 @@ pub(crate) async fn serve(quic: quinn::Connection, router: Router) -> Result<(),
     let inner = connect(router, quic.clone()).await?;
     let mut builder = h3::server::builder();
     builder.max_field_section_size(HEAD).enable_extended_connect(true);
-    let mut client = builder.build::<_, Bytes>(h3_quinn::Connection::new(quic)).await?;
+    let mut client = builder.build::<_, Bytes>(Bounded::new(h3_quinn::Connection::new(quic))).await?;
     while let Some(resolver) = client.accept().await? {
         let inner = inner.clone();
         tokio::spawn(async move {
             if let Err(error) = answer(resolver, inner).await {
-                eprintln!("a request ended: {error}");
+                // A client can cause as many of these as it likes.
+                tracing::debug!(error, "request ended");
             }
         });
     }
@@ -97,7 +99,7 @@ async fn run(router: Router, pipe: DuplexStream) {
 
 /// Has the router answer a request.
 async fn answer(
-    mut resolver: RequestResolver<h3_quinn::Connection, Bytes>, mut inner: Requests,
+    mut resolver: RequestResolver<Bounded<h3_quinn::Connection>, Bytes>, mut inner: Requests,
 ) -> Result<(), BoxError> {
     let mut frame = poll_fn(|cx| resolver.frame_stream.poll_next(cx)).await;
     let mut is_websocket = false;
@@ -106,6 +108,10 @@ async fn answer(
     {
         *block = rest;
         is_websocket = true;
+    }
+    if frame.is_err() {
+        // RFC 9114 §4.1.1: "H3_REQUEST_REJECTED" tells the client that nothing was done.
+        resolver.frame_stream.reset(Code::H3_REQUEST_REJECTED.value());
     }
     let (request, mut stream) = resolver.accept_with_frame(frame)?.resolve().await?;
     if is_websocket && request.method() != Method::CONNECT {

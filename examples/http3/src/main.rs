@@ -6,6 +6,7 @@
 mod body;
 mod connection;
 mod endpoint;
+mod frames;
 mod protocol;
 mod tunnel;
 
@@ -60,7 +61,7 @@ async fn accept(quic: quinn::Endpoint, app: Router) {
         tokio::spawn(async move {
             let Ok(connection) = incoming.await else { return };
             if let Err(error) = connection::serve(connection, app).await {
-                eprintln!("a connection ended: {error}");
+                tracing::debug!(error, "connection ended");
             }
         });
     }
