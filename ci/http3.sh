@@ -21,7 +21,7 @@ source ci/suites.sh
 programs
 start HTTP3 http3 --addr 127.0.0.1:0 --subprotocol v2.chat --subprotocol v1.chat
 export HTTP3_STDOUT=$work/HTTP3.stdout PYTHONDONTWRITEBYTECODE=1
-suite "aioquic" env IN_PROCESS=1 "$venv/bin/python" ci/http3/suite.py --verbose
+suite "aioquic" env IN_PROCESS="$(program http3)" "$venv/bin/python" ci/http3/suite.py --verbose
 if [[ ${1:-} == --write ]]; then
     suite "a link that loses packets" "$venv/bin/python" ci/http3/measure.py "$(program http3)" --write
 fi

@@ -141,6 +141,7 @@ class Socket:
                     if event.message_finished:
                         return ("" if isinstance(event, TextMessage) else b"").join(parts)
                 elif isinstance(event, CloseConnection):
+                    self.asked_to_close = event
                     return event.code
                 elif isinstance(event, Ping):
                     self.send(event.response())
@@ -152,6 +153,10 @@ class Socket:
     async def echo(self, text):
         self.send(TextMessage(text))
         assert await self.message() == text
+
+    async def answer_close(self):
+        self.stream.send(self.frames.send(self.asked_to_close.response()), end=True)
+        assert await self.stream.next() is None
 
     async def close(self):
         self.send(CloseConnection(1000))

@@ -112,20 +112,19 @@ def report(rows):
     )
     return f"""# Over HTTP/3
 
-`ci/http3.sh --write` writes this file. The example `http3` serves both, with the same router. One client, made of aioquic or of h2 for
-Python, has {SOCKETS} sockets on one connection for {SECONDS} s. Each sends 64 bytes ten times a second and waits for the echo. The link
-between client and server loses {LOSS:.0%} of its packets, in each direction, and delays each by {DELAY * 1000:.0f} ms: two network
-namespaces, with a process between them.
+`ci/http3.sh --write` writes this file. The example `http3` serves HTTP/2 and HTTP/3 with the same router, over TLS. A Python client, h2 for
+HTTP/2 and aioquic for HTTP/3, opens {SOCKETS} sockets on one connection. For {SECONDS} s, each sends 64 bytes ten times a second and waits for the
+echo. The link is two network namespaces, joined by a process that drops {LOSS:.0%} of the packets in each direction and delays the
+others by {DELAY * 1000:.0f} ms, so a round trip takes {DELAY * 2000:.0f} ms at least.
 
-| | echoes | p50 | p99 | longest | memory of an idle socket |
+| | echoes, of {SOCKETS * SECONDS * round(1 / PAUSE)} | round trip, p50 | p99 | longest | memory of an idle socket |
 |---|---|---|---|---|---|
 {table}
-Over HTTP/2 a lost packet holds up all sockets of the connection until it has come again. Over HTTP/3 it holds up those whose bytes were in
-it.
+A lost packet delays all sockets of an HTTP/2 connection until it is sent again. Over HTTP/3 it delays only the sockets whose bytes it
+carried.
 
-The memory is that of the server's process for each of a thousand sockets on ten connections, without loss, each idle behind one
-small message. It includes the socket's share of its connection. Over HTTP/3 a socket is held twice, by QUIC and by the HTTP/2 in
-memory behind it.
+The memory is the growth of the server's process, divided by a thousand sockets on ten connections, without loss. Each socket is idle after
+one small message. Over HTTP/3 each socket is buffered twice: by QUIC, and by the HTTP/2 in memory behind it.
 """
 
 

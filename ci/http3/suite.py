@@ -1,10 +1,12 @@
 """WebSockets over HTTP/3, by a server whose address is in $HTTP3 and whose host name is `localhost`.
 
-With $IN_PROCESS it is the example `http3`, of which more is asked than of a proxy.
+With $IN_PROCESS it is the example `http3`, of which more is asked than of a proxy. It is the path of the program.
 """
 
 import asyncio
 import os
+import signal
+import subprocess
 import sys
 import unittest
 
@@ -16,8 +18,8 @@ import http3  # noqa: E402
 
 ADDRESS = os.environ["HTTP3"]
 AUTHORITY = f"localhost:{ADDRESS.rsplit(':', 1)[1]}"
-IN_PROCESS = "IN_PROCESS" in os.environ
-in_process = unittest.skipUnless(IN_PROCESS, "of the example alone")
+PROGRAM = os.environ.get("IN_PROCESS")
+in_process = unittest.skipUnless(PROGRAM, "of the example alone")
 
 
 class Sockets(unittest.IsolatedAsyncioTestCase):
@@ -143,6 +145,26 @@ class Sockets(unittest.IsolatedAsyncioTestCase):
                     socket.send(TextMessage("x" * (1 << 16)))
             for _ in range(50):
                 await other.echo("hello")
+
+    @in_process
+    async def test_a_server_that_stops_closes_its_sockets(self):
+        server = subprocess.Popen([PROGRAM, "--addr", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            address = server.stdout.readline().rsplit("/", 1)[1].strip()
+            authority = f"localhost:{address.rsplit(':', 1)[1]}"
+            async with http3.client(address) as client, http3.client(address):
+                socket = await client.open(authority, "/ws")
+                await socket.echo("hello")
+                server.send_signal(signal.SIGINT)
+                # 1001: the server goes away.
+                self.assertEqual(await socket.message(), 1001)
+                await socket.answer_close()
+                # Nor does the other connection, which is idle, hold the server up.
+                self.assertEqual(await asyncio.to_thread(server.wait, 10), 0)
+            self.assertIn("1 closed, 0 aborted", server.stdout.read())
+        finally:
+            server.kill()
+            server.wait()
 
     @in_process
     async def test_a_thousand_sockets_on_ten_connections(self):

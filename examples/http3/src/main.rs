@@ -3,14 +3,10 @@
 //! One router with one layer, over HTTP/1.1 and HTTP/2 on a port of TCP, and over HTTP/3 on the same port of UDP. A WebSocket over HTTP/3
 //! is a stream of the QUIC connection (RFC 9220). `docs/guide/http3.md` says which browsers open one.
 
-mod body;
-mod connection;
-mod endpoint;
-mod frames;
-mod protocol;
-mod tunnel;
+mod http3;
+mod tls;
 
-use std::{error::Error, net::SocketAddr};
+use std::{error::Error, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -21,10 +17,13 @@ use axum::{
 use clap::Parser;
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tower_http::set_header::SetResponseHeaderLayer;
-use ws_handshake::{AllowHost, ConfigError, Subprotocols, WsHandshakeLayer, WsStream};
+use ws_handshake::{AllowHost, ConfigError, Connections, Subprotocols, WsHandshakeLayer, WsStream};
 
-use self::connection::BoxError;
+use self::tls::Certificate;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 #[derive(Parser)]
 struct Args {
@@ -43,31 +42,25 @@ struct Args {
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::INFO).init();
     let args = Args::parse();
-    let made = endpoint::certificate()?;
+    let certificate = Certificate::make()?;
     let listener = TcpListener::bind(args.addr).await?;
     let address = listener.local_addr()?;
-    let quic = endpoint::udp(&made, address)?;
-    let app = app(&args, address.port())?;
+    let endpoint = quinn::Endpoint::server(certificate.quic()?, address)?;
+
+    let connections = Connections::new();
+    let app = app(&args, connections.clone(), address.port())?;
     println!("listening on https://{address}");
-    tokio::spawn(accept(quic, app.clone()));
-    axum::serve(endpoint::tcp(&made, listener)?, app).await?;
+    // Ctrl-C closes the sockets and lets requests finish, over each version of HTTP.
+    let shutdown = connections.graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).over(OVER);
+    let tcp = axum::serve(certificate.tcp(listener)?, app.clone()).with_graceful_shutdown(shutdown.signal());
+    let quic = http3::serve(endpoint, app, shutdown.signal());
+    let both = async { tokio::join!(tcp, quic).0 };
+    let drained = shutdown.serve(both).await?;
+    println!("{} closed, {} aborted", drained.closed, drained.aborted);
     Ok(())
 }
 
-/// Serves each QUIC connection in a task of its own.
-async fn accept(quic: quinn::Endpoint, app: Router) {
-    while let Some(incoming) = quic.accept().await {
-        let app = app.clone();
-        tokio::spawn(async move {
-            let Ok(connection) = incoming.await else { return };
-            if let Err(error) = connection::serve(connection, app).await {
-                tracing::debug!(error, "connection ended");
-            }
-        });
-    }
-}
-
-fn app(args: &Args, port: u16) -> Result<Router, BoxError> {
+fn app(args: &Args, connections: Connections, port: u16) -> Result<Router, BoxError> {
     let names = args.subprotocol.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let page = include_str!("../../echo.html").replace("/*SUBPROTOCOLS*/[]", &format!("[{names}]"));
     // What tells a browser that there is HTTP/3.
@@ -75,7 +68,7 @@ fn app(args: &Args, port: u16) -> Result<Router, BoxError> {
     Ok(Router::new()
         .route("/", get(async move || Html(page)))
         .route("/ws", any(echo))
-        .layer(layer(args)?)
+        .layer(layer(args)?.connections(connections))
         .layer(SetResponseHeaderLayer::overriding(ALT_SVC, alt_svc)))
 }
 
@@ -91,12 +84,25 @@ async fn echo(version: Version, stream: WsStream) {
     }
 }
 
-async fn frames(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// Echoes, and closes when the server stops.
+async fn frames(stream: WsStream) -> Result<(), BoxError> {
+    let mut closing = stream.closing();
     let mut socket = stream.into_tungstenite(None).await?;
-    while let Some(message) = socket.try_next().await? {
-        if message.is_text() || message.is_binary() {
-            socket.send(message).await?;
+    loop {
+        tokio::select! {
+            message = socket.try_next() => match message? {
+                Some(message) if message.is_text() || message.is_binary() => socket.send(message).await?,
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            () = &mut closing => break,
         }
     }
+    socket.close(Some(CloseFrame { code: closing.close_code().into(), reason: "".into() })).await?;
+    // The client answers the close, behind what it has sent before.
+    while socket.try_next().await?.is_some() {}
     Ok(())
 }
+
+/// How long the sockets are asked to close, spread evenly.
+const OVER: Duration = Duration::from_secs(5);

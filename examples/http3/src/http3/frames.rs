@@ -19,14 +19,14 @@ use h3::{
 const LONGEST: u64 = 64 << 10;
 
 /// A QUIC connection, or a stream of one, whose frames are bounded.
-pub(crate) struct Bounded<T> {
+pub(super) struct Bounded<T> {
     inner: T,
     frames: Frames,
 }
 
 impl<T> Bounded<T> {
     /// A connection.
-    pub(crate) fn new(inner: T) -> Self {
+    pub(super) fn new(inner: T) -> Self {
         Self::at(inner, Next::Type)
     }
 

@@ -14,45 +14,61 @@ use h3::{
     server::{RequestResolver, RequestStream},
 };
 use h3_quinn::SendStream;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header::COOKIE};
 use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, client::conn::http2::SendRequest, ext::Protocol};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{io::DuplexStream, time::sleep};
+use quinn::VarInt;
+use tokio::{
+    io::DuplexStream,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
-use crate::{body::RequestBody, frames::Bounded, protocol, tunnel};
+use super::{STREAMS, WINDOW, body::RequestBody, frames::Bounded, protocol, tunnel};
 
-/// How many streams a client may have at once.
-pub(crate) const STREAMS: u32 = 256;
-/// How many bytes of a stream may be under way, in each direction and on each of the two connections.
-pub(crate) const WINDOW: u32 = 64 << 10;
-/// How large the head of a request may be.
-const HEAD: u64 = 16 << 10;
-
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, StreamError>;
 type Requests = SendRequest<Body>;
 
-/// Serves all requests of a client until its connection ends.
-pub(crate) async fn serve(quic: quinn::Connection, router: Router) -> Result<(), BoxError> {
+/// Serves all requests of a client until its connection ends; or, once `stopping` has changed, until they have been answered.
+pub(super) async fn serve(
+    quic: quinn::Connection, router: Router, mut stopping: watch::Receiver<()>,
+) -> Result<(), BoxError> {
     // What the router would see if it were asked without a pipe between.
     let router = router.layer(Extension(ConnectInfo(quic.remote_address()))).layer(map_request(as_http3));
     let inner = connect(router, quic.clone()).await?;
     let mut builder = h3::server::builder();
     builder.max_field_section_size(HEAD).enable_extended_connect(true);
-    let mut client = builder.build::<_, Bytes>(Bounded::new(h3_quinn::Connection::new(quic))).await?;
-    while let Some(resolver) = client.accept().await? {
-        let inner = inner.clone();
-        tokio::spawn(async move {
-            if let Err(error) = answer(resolver, inner).await {
-                // A client can cause as many of these as it likes.
-                tracing::debug!(error, "request ended");
+    let mut client = builder.build::<_, Bytes>(Bounded::new(h3_quinn::Connection::new(quic.clone()))).await?;
+    let mut requests = JoinSet::new();
+    let mut is_stopping = false;
+    while !(is_stopping && requests.is_empty()) {
+        tokio::select! {
+            accepted = client.accept() => {
+                let Some(resolver) = accepted? else { break };
+                let inner = inner.clone();
+                requests.spawn(async move {
+                    if let Err(error) = answer(resolver, inner).await {
+                        tracing::debug!(error, "request ended");
+                    }
+                });
             }
-        });
+            Some(_) = requests.join_next() => {}
+            Err(_) = stopping.changed(), if !is_stopping => {
+                is_stopping = true;
+                // RFC 9114 §5.2: GOAWAY names the first request that is not answered. h3 counts from the last one that is.
+                client.shutdown(1).await?;
+            }
+        }
     }
+    // What has been sent last is still on its way. Most clients close the connection once they have it.
+    let _ = timeout(LINGER, quic.closed()).await;
+    quic.close(NO_ERROR, b"");
     Ok(())
 }
 
@@ -80,7 +96,7 @@ async fn connect(router: Router, quic: quinn::Connection) -> Result<Requests, Bo
     }
     tokio::spawn(async move {
         let _ = connection.await;
-        quic.close(u32::try_from(Code::H3_NO_ERROR.value()).unwrap_or_default().into(), b"");
+        quic.close(NO_ERROR, b"");
     });
     Ok(requests)
 }
@@ -128,6 +144,7 @@ async fn answer(
     let (mut send, receive) = stream.split();
     let (mut parts, ()) = request.into_parts();
     parts.version = Version::HTTP_2;
+    join_cookies(&mut parts.headers);
     if is_websocket {
         parts.extensions.insert(Protocol::from_static("websocket"));
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
@@ -179,4 +196,41 @@ async fn pass_on(
         }
     }
     Ok(send.finish().await?)
+}
+
+/// Joins the cookies, because browsers send each one in a header of its own.
+fn join_cookies(headers: &mut HeaderMap) {
+    // RFC 9114 §4.2.1: they "MUST be concatenated into a single byte string using the two-byte delimiter of "; "".
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// How large the head of a request may be, in bytes.
+const HEAD: u64 = 16 << 10;
+const LINGER: Duration = Duration::from_secs(1);
+/// `H3_NO_ERROR` (RFC 9114 §8.1).
+const NO_ERROR: VarInt = VarInt::from_u32(0x100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_one_header() {
+        let rows: [(&[&str], &[&str]); 4] = [
+            (&[], &[]),
+            (&["a=1; b=2"], &["a=1; b=2"]),
+            (&["a=1", "b=2"], &["a=1; b=2"]),
+            (&["a=1", "b=2; c=3", "d=4"], &["a=1; b=2; c=3; d=4"]),
+        ];
+        for (sent, joined) in rows {
+            let mut headers: HeaderMap = sent.iter().map(|line| (COOKIE, line.parse().unwrap())).collect();
+            join_cookies(&mut headers);
+            assert!(headers.get_all(COOKIE).iter().eq(joined), "{sent:?}: {headers:?}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 /// The header block without its line `:protocol: websocket`; `None` if there is not exactly one such line. What is malformed is for h3 to
 /// refuse.
-pub(crate) fn without_websocket(block: &Bytes) -> Option<Bytes> {
+pub(super) fn without_websocket(block: &Bytes) -> Option<Bytes> {
     let mut lines = Lines::new(block)?;
     let mut websocket = None;
     while lines.at < block.len() {

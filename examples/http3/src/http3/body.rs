@@ -10,7 +10,7 @@ use h3::{error::StreamError, quic::RecvStream, server::RequestStream};
 use http_body::{Body, Frame};
 
 /// What a client sends on its stream behind the head of a request.
-pub(crate) struct RequestBody<R>(pub(crate) RequestStream<R, Bytes>);
+pub(super) struct RequestBody<R>(pub(super) RequestStream<R, Bytes>);
 
 impl<R: RecvStream + Unpin> Body for RequestBody<R> {
     type Data = Bytes;

@@ -21,7 +21,7 @@ type Socket = TokioIo<Upgraded>;
 struct Aborted;
 
 /// Copies both ways, each until its end, and resets both sides if one is reset.
-pub(crate) async fn copy<S, R>(upgraded: Upgraded, mut send: RequestStream<S, Bytes>, receive: RequestStream<R, Bytes>)
+pub(super) async fn copy<S, R>(upgraded: Upgraded, mut send: RequestStream<S, Bytes>, receive: RequestStream<R, Bytes>)
 where
     S: SendStream<Bytes>,
     R: RecvStream,
