@@ -78,21 +78,63 @@ class Sockets(unittest.IsolatedAsyncioTestCase):
     async def test_frames_that_would_be_kept_in_memory_are_bounded(self):
         async with http3.client(ADDRESS) as client:
             other = await client.open(AUTHORITY, "/ws")
-            head = encode_uint_var(1) + encode_uint_var(1 << 30)
-            unknown = encode_uint_var(0x21) + encode_uint_var(1 << 30)
-            for name, announced in [("headers", head), ("an unknown frame", unknown)]:
-                with self.subTest(name):
-                    stream = client.raw(announced)
-                    with self.assertRaises(http3.Reset) as reset:
-                        await stream.head()
-                    self.assertEqual(str(reset.exception), "0x10b")  # H3_REQUEST_REJECTED
-            with self.subTest("behind a head"):
+            with self.subTest("headers"):
+                stream = client.raw(encode_uint_var(1) + encode_uint_var(1 << 30))
+                with self.assertRaises(http3.Reset) as reset:
+                    await stream.head()
+                self.assertEqual(str(reset.exception), "0x107")  # H3_EXCESSIVE_LOAD
+            with self.subTest("trailers"):
                 socket = await client.open(AUTHORITY, "/ws")
-                client._quic.send_stream_data(socket.stream.number, unknown)
+                client._quic.send_stream_data(socket.stream.number, encode_uint_var(1) + encode_uint_var(1 << 30))
                 client.transmit()
                 with self.assertRaises(http3.Reset) as reset:
                     await socket.message()
                 self.assertEqual(str(reset.exception), "0x10c")  # H3_REQUEST_CANCELLED
+            with self.subTest("a frame of an unknown type is skipped"):
+                socket = await client.open(AUTHORITY, "/ws")
+                client._quic.send_stream_data(socket.stream.number, encode_uint_var(0x21) + encode_uint_var(1 << 20) + bytes(1 << 20))
+                await socket.echo("hello")
+            await other.echo("hello")
+
+    @in_process
+    async def test_an_empty_data_frame_is_no_end(self):
+        async with http3.client(ADDRESS) as client:
+            socket = await client.open(AUTHORITY, "/ws")
+            client._quic.send_stream_data(socket.stream.number, b"\0\0")
+            await socket.echo("hello")
+
+    @in_process
+    async def test_sockets_that_are_cancelled_while_both_sides_wait_leave_room_for_others(self):
+        async with http3.client(ADDRESS, max_stream_data=1 << 15) as client:
+            for _ in range(15):
+                sockets = [await client.open(AUTHORITY, "/ws") for _ in range(20)]
+                for socket in sockets:
+                    # The handler waits for this client to read, and this client waits for the handler to read.
+                    client.hold(socket.stream)
+                    for _ in range(8):
+                        socket.send(TextMessage("x" * (1 << 16)))
+                await asyncio.sleep(0.5)
+                for socket in sockets:
+                    socket.stream.reset()
+                    client._quic.stop_stream(socket.stream.number, 0x10C)
+                client.transmit()
+            # More than 256 in all. Nobody may have kept a place.
+            await (await client.open(AUTHORITY, "/ws")).echo("hello")
+            self.assertEqual((await client.get(AUTHORITY, "/").head())[0], 200)
+
+    @in_process
+    async def test_uploads_that_are_cancelled_at_once_harm_nobody(self):
+        async with http3.client(ADDRESS) as client:
+            other = await client.open(AUTHORITY, "/ws")
+            for _ in range(12):
+                uploads = [client.request(http3.pseudo("POST", AUTHORITY, "/nothing") + [("content-length", "5")]) for _ in range(100)]
+                for upload in uploads:
+                    upload.send(b"he")
+                await asyncio.sleep(0.005)
+                for upload in uploads:
+                    upload.reset()
+                # Until there is room for a hundred more.
+                await asyncio.sleep(0.2)
             await other.echo("hello")
 
     @in_process

@@ -3,20 +3,19 @@
 //! hyper does not speak HTTP/3. So hyper's server of HTTP/2 runs the router, at the other end of a pipe, and each stream of HTTP/3 is a
 //! stream of HTTP/2 there. A WebSocket is an extended `CONNECT` on both sides (RFC 9220, RFC 8441).
 
-use std::{error::Error, future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, time::Duration};
 
 use axum::{Extension, Router, extract::ConnectInfo, middleware::map_request};
 use bytes::Bytes;
+use h2::{client::SendRequest, ext::Protocol};
 use h3::{
-    error::{Code, StreamError},
+    error::Code,
+    frame::FrameStreamError,
     proto::frame::Frame,
-    quic::SendStream as _,
-    server::{RequestResolver, RequestStream},
+    quic::{SendStream as _, StreamErrorIncoming},
+    server::RequestResolver,
 };
-use h3_quinn::SendStream;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header::COOKIE};
-use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
-use hyper::{body::Incoming, client::conn::http2::SendRequest, ext::Protocol};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::COOKIE};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -29,11 +28,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{STREAMS, WINDOW, body::RequestBody, frames::Bounded, protocol, tunnel};
-
-type BoxError = Box<dyn Error + Send + Sync>;
-type Body = UnsyncBoxBody<Bytes, StreamError>;
-type Requests = SendRequest<Body>;
+use super::{BoxError, STREAMS, WINDOW, frames::Framed, protocol, relay::relay};
 
 /// Serves all requests of a client until its connection ends; or, once `stopping` has changed, until they have been answered.
 pub(super) async fn serve(
@@ -44,7 +39,7 @@ pub(super) async fn serve(
     let inner = connect(router, quic.clone()).await?;
     let mut builder = h3::server::builder();
     builder.max_field_section_size(HEAD).enable_extended_connect(true);
-    let mut client = builder.build::<_, Bytes>(Bounded::new(h3_quinn::Connection::new(quic.clone()))).await?;
+    let mut client = builder.build::<_, Bytes>(Framed::new(h3_quinn::Connection::new(quic.clone()))).await?;
     let mut requests = JoinSet::new();
     let mut is_stopping = false;
     while !(is_stopping && requests.is_empty()) {
@@ -77,28 +72,31 @@ async fn as_http3(mut request: axum::extract::Request) -> axum::extract::Request
     request
 }
 
-/// Runs the router behind a pipe, and gives the end to ask it by. With this connection, that of the client ends.
-async fn connect(router: Router, quic: quinn::Connection) -> Result<Requests, BoxError> {
+/// Runs the router behind a pipe, and gives the end to ask it by. When this connection or that of the client ends, so does the other.
+async fn connect(router: Router, quic: quinn::Connection) -> Result<SendRequest<Bytes>, BoxError> {
     let (near, far) = tokio::io::duplex(WINDOW as usize);
-    tokio::spawn(run(router, far));
-    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-    builder.initial_stream_window_size(WINDOW).initial_connection_window_size(STREAMS * WINDOW);
-    let (requests, connection) = builder.timer(TokioTimer::new()).handshake(TokioIo::new(near)).await?;
-    let mut connection = Box::pin(connection);
-    // RFC 8441 §3: no extended CONNECT before the settings have come, and nobody is told when they come.
-    while !connection.is_extended_connect_protocol_enabled() {
-        let mut tick = pin!(sleep(Duration::from_micros(100)));
-        poll_fn(|cx| match connection.as_mut().poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(ended),
-            Poll::Pending => tick.as_mut().poll(cx).map(Ok),
-        })
-        .await?;
-    }
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(WINDOW).initial_connection_window_size(STREAMS * WINDOW).max_send_buffer_size(BUFFER);
+    let handshake = builder.handshake(near);
+    let server = tokio::spawn(run(router, far));
+    let (inner, connection) = handshake.await?;
+    let client = quic.clone();
     tokio::spawn(async move {
-        let _ = connection.await;
-        quic.close(NO_ERROR, b"");
+        tokio::select! {
+            _ = connection => {}
+            _ = client.closed() => {}
+        }
+        server.abort();
+        client.close(NO_ERROR, b"");
     });
-    Ok(requests)
+    // RFC 8441 §3: no extended CONNECT before the settings have come, and nobody is told when they come.
+    while !inner.is_extended_connect_protocol_enabled() {
+        if let Some(closed) = quic.close_reason() {
+            return Err(closed.into());
+        }
+        sleep(Duration::from_micros(100)).await;
+    }
+    Ok(inner)
 }
 
 async fn run(router: Router, pipe: DuplexStream) {
@@ -107,7 +105,9 @@ async fn run(router: Router, pipe: DuplexStream) {
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
-        .max_send_buf_size(16 << 10)
+        // A client that cancels many requests at once shall not lose its connection.
+        .max_pending_accept_reset_streams(STREAMS as usize)
+        .max_send_buf_size(BUFFER)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(STREAMS * WINDOW);
     let _ = server.serve_connection(TokioIo::new(pipe), TowerToHyperService::new(router)).await;
@@ -115,19 +115,21 @@ async fn run(router: Router, pipe: DuplexStream) {
 
 /// Has the router answer a request.
 async fn answer(
-    mut resolver: RequestResolver<Bounded<h3_quinn::Connection>, Bytes>, mut inner: Requests,
+    mut resolver: RequestResolver<Framed<h3_quinn::Connection>, Bytes>, inner: SendRequest<Bytes>,
 ) -> Result<(), BoxError> {
     let mut frame = poll_fn(|cx| resolver.frame_stream.poll_next(cx)).await;
     let mut is_websocket = false;
-    if let Ok(Some(Frame::Headers(block))) = &mut frame
-        && let Some(rest) = protocol::without_websocket(block)
-    {
-        *block = rest;
-        is_websocket = true;
-    }
-    if frame.is_err() {
-        // RFC 9114 §4.1.1: "H3_REQUEST_REJECTED" tells the client that nothing was done.
-        resolver.frame_stream.reset(Code::H3_REQUEST_REJECTED.value());
+    match &mut frame {
+        Ok(Some(Frame::Headers(block))) => {
+            if let Some(rest) = protocol::without_websocket(block) {
+                *block = rest;
+                is_websocket = true;
+            }
+        }
+        Err(FrameStreamError::Quic(StreamErrorIncoming::StreamTerminated { error_code })) => {
+            resolver.frame_stream.reset(*error_code);
+        }
+        _ => {}
     }
     let (request, mut stream) = resolver.accept_with_frame(frame)?.resolve().await?;
     if is_websocket && request.method() != Method::CONNECT {
@@ -142,60 +144,19 @@ async fn answer(
     }
 
     let (mut send, receive) = stream.split();
-    let (mut parts, ()) = request.into_parts();
-    parts.version = Version::HTTP_2;
-    join_cookies(&mut parts.headers);
+    let mut request = request;
+    *request.version_mut() = Version::HTTP_2;
+    join_cookies(request.headers_mut());
     if is_websocket {
-        parts.extensions.insert(Protocol::from_static("websocket"));
-        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let mut response = ask(&mut inner, Request::from_parts(parts, body), &mut send).await?;
-        if response.status().is_success() {
-            let upgrade = hyper::upgrade::on(&mut response);
-            send.send_response(response.map(drop)).await?;
-            tunnel::copy(upgrade.await?, send, receive).await;
-            return Ok(());
-        }
-        return pass_on(response, send).await;
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
     }
-    let body = RequestBody(receive).boxed_unsync();
-    let response = ask(&mut inner, Request::from_parts(parts, body), &mut send).await?;
-    pass_on(response, send).await
-}
-
-/// Asks the router. Without an answer the stream is reset, because a stream that is dropped would end as if it were whole.
-async fn ask(
-    inner: &mut Requests, request: Request<Body>, send: &mut RequestStream<SendStream<Bytes>, Bytes>,
-) -> hyper::Result<Response<Incoming>> {
-    let answered = async {
-        inner.ready().await?;
-        inner.send_request(request).await
-    };
-    answered.await.inspect_err(|_| send.stop_stream(Code::H3_INTERNAL_ERROR))
-}
-
-/// Sends a response to the client, with its body and its trailers.
-async fn pass_on(
-    response: Response<Incoming>, mut send: RequestStream<SendStream<Bytes>, Bytes>,
-) -> Result<(), BoxError> {
-    let (parts, mut body) = response.into_parts();
-    send.send_response(Response::from_parts(parts, ())).await?;
-    while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => match frame.into_data() {
-                Ok(data) => send.send_data(data).await?,
-                Err(frame) => {
-                    if let Ok(trailers) = frame.into_trailers() {
-                        send.send_trailers(trailers).await?;
-                    }
-                }
-            },
-            Err(error) => {
-                send.stop_stream(Code::H3_INTERNAL_ERROR);
-                return Err(error.into());
-            }
-        }
+    let relayed = relay(request, inner, &mut send, receive).await;
+    if relayed.is_err() {
+        // RFC 9220 §3: what is a reset for TCP is "a stream error of type H3_REQUEST_CANCELLED". A stream that is dropped would end as if
+        // it were whole.
+        send.stop_stream(if is_websocket { Code::H3_REQUEST_CANCELLED } else { Code::H3_INTERNAL_ERROR });
     }
-    Ok(send.finish().await?)
+    relayed
 }
 
 /// Joins the cookies, because browsers send each one in a header of its own.
@@ -209,6 +170,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// How many bytes of a response wait for room in the pipe.
+const BUFFER: usize = 16 << 10;
 /// How large the head of a request may be, in bytes.
 const HEAD: u64 = 16 << 10;
 const LINGER: Duration = Duration::from_secs(1);

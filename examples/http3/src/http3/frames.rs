@@ -1,11 +1,19 @@
-//! A bound on the frames that h3 keeps in memory.
+//! HTTP/3 frames, one at a time, because h3 0.0.8 trusts its peer too much:
 //!
-//! h3 0.0.8 collects every frame except DATA until the frame is whole: headers, trailers, settings, and frames of unknown types. It does not
-//! look at the length first. So each stream is read through `Bounded`, which resets a stream that announces a longer frame than `LONGEST`.
+//! - It keeps each frame except DATA in memory until the frame is whole, whatever length it announces, together with the packets that the
+//!   pieces came in.
+//! - It waits forever, and keeps what follows, where a payload is shorter than the number that it should hold.
+//! - It reads ahead: DATA frames of a byte each are read faster than they are used, without a limit.
+//! - It takes an empty DATA frame for the end of the stream, and so a stream that ends within a DATA frame.
+//!
+//! So each stream is read through [`Framed`], which hands h3 one whole frame at a time, or one piece of a DATA frame.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    mem,
+    task::{Context, Poll, ready},
+};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::{
     error::Code,
     quic::{
@@ -14,35 +22,60 @@ use h3::{
     },
 };
 
-/// The longest frame that is taken, in bytes. It is larger than the limit of a request's head, so that a head that is a little too long gets a
-/// 431.
+/// The longest frame that is kept in memory, in bytes. It is larger than the limit for the head of a request, so that a head that is
+/// a little too long gets a 431.
 const LONGEST: u64 = 64 << 10;
 
-/// A QUIC connection, or a stream of one, whose frames are bounded.
-pub(super) struct Bounded<T> {
+/// A QUIC connection, or a stream of one, that h3 reads frame by frame.
+pub(super) struct Framed<T> {
     inner: T,
     frames: Frames,
 }
 
-impl<T> Bounded<T> {
-    /// A connection.
+impl<T> Framed<T> {
     pub(super) fn new(inner: T) -> Self {
         Self::at(inner, Next::Type)
     }
 
     fn at(inner: T, next: Next) -> Self {
-        Self { inner, frames: Frames { next, number: Number::default() } }
+        Self { inner, frames: Frames { unread: Bytes::new(), number: Number::default(), next } }
+    }
+}
+
+impl<T: RecvStream<Buf = Bytes>> RecvStream for Framed<T> {
+    type Buf = Bytes;
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
+        let fault = |code: Code| StreamErrorIncoming::StreamTerminated { error_code: code.value() };
+        loop {
+            if let Some(piece) = self.frames.next_piece().map_err(fault)? {
+                return Poll::Ready(Ok(Some(piece)));
+            }
+            match ready!(self.inner.poll_data(cx))? {
+                Some(data) => self.frames.unread = data,
+                None => return Poll::Ready(self.frames.end().map(|()| None).map_err(fault)),
+            }
+        }
+    }
+
+    fn stop_sending(&mut self, error_code: u64) {
+        self.inner.stop_sending(error_code);
+    }
+
+    fn recv_id(&self) -> StreamId {
+        self.inner.recv_id()
     }
 }
 
 /// How far a stream has been read.
 struct Frames {
-    next: Next,
+    unread: Bytes,
+    /// What has been read of the next type or length.
     number: Number,
+    next: Next,
 }
 
 /// What the next byte of a stream belongs to.
-#[derive(Clone, Copy)]
 enum Next {
     /// The type of the stream (RFC 9114 §6.2), which only streams in one direction begin with.
     StreamType,
@@ -50,51 +83,125 @@ enum Next {
     Type,
     /// The length of a frame of this type.
     Length(u64),
-    /// The payload, of which so many bytes are to come.
-    Payload(u64),
+    /// The payload of a DATA frame, of which so many bytes are to come.
+    Data(u64),
+    /// The payload of a frame that is handed on whole.
+    Kept { left: u64, kind: u64, payload: BytesMut },
+    /// The payload of a frame of an unknown type.
+    Skipped(u64),
     /// Something without frames.
     Unframed,
 }
 
-/// A frame is longer than [`LONGEST`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct TooLong;
-
 impl Frames {
-    /// Follows the frames through the next bytes.
-    fn follow(&mut self, mut bytes: &[u8]) -> Result<(), TooLong> {
-        while !bytes.is_empty() {
-            self.next = match self.next {
-                Next::Unframed => return Ok(()),
-                Next::Payload(left) => {
-                    let here = left.min(bytes.len() as u64);
-                    bytes.advance(usize::try_from(here).unwrap_or(bytes.len()));
-                    if left > here { Next::Payload(left - here) } else { Next::Type }
+    /// The next bytes for h3; `None` once all has been read.
+    fn next_piece(&mut self) -> Result<Option<Bytes>, Code> {
+        while !self.unread.is_empty() {
+            match &mut self.next {
+                Next::Unframed => return Ok(Some(mem::take(&mut self.unread))),
+                Next::Data(left) => {
+                    let piece = take(&mut self.unread, left);
+                    if *left == 0 {
+                        self.next = Next::Type;
+                    }
+                    return Ok(Some(piece));
                 }
-                next => match self.number.push(bytes.get_u8()) {
-                    Some(number) => next.with(number)?,
-                    None => next,
-                },
-            };
+                Next::Skipped(left) => {
+                    take(&mut self.unread, left);
+                    if *left == 0 {
+                        self.next = Next::Type;
+                    }
+                }
+                Next::Kept { left, kind, payload } => {
+                    payload.extend_from_slice(&take(&mut self.unread, left));
+                    if *left == 0 {
+                        let frame = whole(*kind, payload)?;
+                        self.next = Next::Type;
+                        return Ok(Some(frame));
+                    }
+                }
+                Next::StreamType | Next::Type | Next::Length(_) => {
+                    if let Some(number) = self.number.push(self.unread.get_u8())
+                        && let Some(piece) = self.have(number)?
+                    {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Goes on behind a number that stands where a type or a length is expected.
+    fn have(&mut self, number: u64) -> Result<Option<Bytes>, Code> {
+        match self.next {
+            Next::Type => {
+                self.next = Next::Length(number);
+                Ok(None)
+            }
+            Next::Length(DATA) => {
+                self.next = if number == 0 { Next::Type } else { Next::Data(number) };
+                Ok((number > 0).then(|| numbers(&[DATA, number]).freeze()))
+            }
+            Next::Length(kind @ (HEADERS..=MAX_PUSH_ID)) => {
+                if number > LONGEST {
+                    return Err(Code::H3_EXCESSIVE_LOAD);
+                }
+                self.next =
+                    if number == 0 { Next::Type } else { Next::Kept { left: number, kind, payload: BytesMut::new() } };
+                if number == 0 { whole(kind, &[]).map(Some) } else { Ok(None) }
+            }
+            Next::Length(_) => {
+                self.next = if number == 0 { Next::Type } else { Next::Skipped(number) };
+                Ok(None)
+            }
+            _ => {
+                self.next = if number == CONTROL { Next::Type } else { Next::Unframed };
+                Ok(Some(numbers(&[number]).freeze()))
+            }
+        }
+    }
+
+    /// RFC 9114 §7.1: a stream that ends within a frame is malformed.
+    fn end(&self) -> Result<(), Code> {
+        let between = matches!(self.next, Next::StreamType | Next::Type | Next::Unframed) && self.number.left.is_none();
+        if between { Ok(()) } else { Err(Code::H3_FRAME_ERROR) }
     }
 }
 
-impl Next {
-    /// What follows a number that stands here.
-    fn with(self, number: u64) -> Result<Self, TooLong> {
-        match (self, number) {
-            (Self::StreamType, CONTROL) | (Self::Length(_), 0) => Ok(Self::Type),
-            (Self::Type, kind) => Ok(Self::Length(kind)),
-            (Self::Length(kind), length) if kind != DATA && length > LONGEST => Err(TooLong),
-            (Self::Length(_), length) => Ok(Self::Payload(length)),
-            _ => Ok(Self::Unframed),
-        }
-    }
+/// At most so many of the bytes.
+fn take(unread: &mut Bytes, left: &mut u64) -> Bytes {
+    let length = usize::try_from(*left).unwrap_or(usize::MAX).min(unread.len());
+    *left -= length as u64;
+    unread.split_to(length)
 }
 
-/// A number of variable length (RFC 9000 §16), of which some bytes have been read.
+/// A frame that holds what its type says.
+fn whole(kind: u64, payload: &[u8]) -> Result<Bytes, Code> {
+    let number = payload.first().map(|first| 1 << (first >> 6));
+    let holds = match kind {
+        CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => number == Some(payload.len()),
+        PUSH_PROMISE => number.is_some_and(|length| length <= payload.len()),
+        _ => true,
+    };
+    if !holds {
+        return Err(Code::H3_FRAME_ERROR);
+    }
+    let mut frame = numbers(&[kind, payload.len() as u64]);
+    frame.extend_from_slice(payload);
+    Ok(frame.freeze())
+}
+
+/// Numbers of variable length (RFC 9000 §16), in their longest form.
+fn numbers(numbers: &[u64]) -> BytesMut {
+    let mut written = BytesMut::new();
+    for number in numbers {
+        written.put_u64(number | 3 << 62);
+    }
+    written
+}
+
+/// A number of variable length, of which some bytes have been read.
 #[derive(Default)]
 struct Number {
     value: u64,
@@ -120,49 +227,31 @@ impl Number {
     }
 }
 
-/// The type of a DATA frame, of which h3 passes on each piece as it comes.
+// Types of frames (RFC 9114 §7.2). Those between HEADERS and MAX_PUSH_ID are known to h3, or reserved and refused by it.
 const DATA: u64 = 0;
+const HEADERS: u64 = 1;
+const CANCEL_PUSH: u64 = 3;
+const PUSH_PROMISE: u64 = 5;
+const GOAWAY: u64 = 7;
+const MAX_PUSH_ID: u64 = 0xd;
 /// The type of the stream that carries SETTINGS.
 const CONTROL: u64 = 0;
 
-impl<T: RecvStream<Buf = Bytes>> RecvStream for Bounded<T> {
-    type Buf = Bytes;
-
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        let data = ready!(self.inner.poll_data(cx))?;
-        if let Some(data) = &data
-            && self.frames.follow(data) == Err(TooLong)
-        {
-            let error_code = Code::H3_EXCESSIVE_LOAD.value();
-            return Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code }));
-        }
-        Poll::Ready(Ok(data))
-    }
-
-    fn stop_sending(&mut self, error_code: u64) {
-        self.inner.stop_sending(error_code);
-    }
-
-    fn recv_id(&self) -> StreamId {
-        self.inner.recv_id()
-    }
-}
-
 impl<T: BidiStream<Bytes, RecvStream: RecvStream<Buf = Bytes>> + RecvStream<Buf = Bytes>> BidiStream<Bytes>
-    for Bounded<T>
+    for Framed<T>
 {
     type SendStream = T::SendStream;
-    type RecvStream = Bounded<T::RecvStream>;
+    type RecvStream = Framed<T::RecvStream>;
 
     fn split(self) -> (Self::SendStream, Self::RecvStream) {
         let (send, inner) = self.inner.split();
-        (send, Bounded { inner, frames: self.frames })
+        (send, Framed { inner, frames: self.frames })
     }
 }
 
 // The rest is passed on as it is.
 
-impl<T: SendStream<Bytes>> SendStream<Bytes> for Bounded<T> {
+impl<T: SendStream<Bytes>> SendStream<Bytes> for Framed<T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
         self.inner.poll_ready(cx)
     }
@@ -184,38 +273,38 @@ impl<T: SendStream<Bytes>> SendStream<Bytes> for Bounded<T> {
     }
 }
 
-impl<T> Connection<Bytes> for Bounded<T>
+impl<T> Connection<Bytes> for Framed<T>
 where
     T: Connection<Bytes>,
     T::BidiStream: RecvStream<Buf = Bytes>,
     T::RecvStream: RecvStream<Buf = Bytes>,
 {
-    type RecvStream = Bounded<T::RecvStream>;
-    type OpenStreams = Bounded<T::OpenStreams>;
+    type RecvStream = Framed<T::RecvStream>;
+    type OpenStreams = Framed<T::OpenStreams>;
 
     fn poll_accept_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::RecvStream, ConnectionErrorIncoming>> {
-        self.inner.poll_accept_recv(cx).map_ok(|stream| Bounded::at(stream, Next::StreamType))
+        self.inner.poll_accept_recv(cx).map_ok(|stream| Framed::at(stream, Next::StreamType))
     }
 
     fn poll_accept_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::BidiStream, ConnectionErrorIncoming>> {
-        self.inner.poll_accept_bidi(cx).map_ok(Bounded::new)
+        self.inner.poll_accept_bidi(cx).map_ok(Framed::new)
     }
 
     fn opener(&self) -> Self::OpenStreams {
-        Bounded::new(self.inner.opener())
+        Framed::new(self.inner.opener())
     }
 }
 
-impl<T> OpenStreams<Bytes> for Bounded<T>
+impl<T> OpenStreams<Bytes> for Framed<T>
 where
     T: OpenStreams<Bytes>,
     T::BidiStream: RecvStream<Buf = Bytes>,
 {
-    type BidiStream = Bounded<T::BidiStream>;
+    type BidiStream = Framed<T::BidiStream>;
     type SendStream = T::SendStream;
 
     fn poll_open_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-        self.inner.poll_open_bidi(cx).map_ok(Bounded::new)
+        self.inner.poll_open_bidi(cx).map_ok(Framed::new)
     }
 
     fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {

@@ -2,13 +2,12 @@
 //!
 //! To use it in a program of your own, copy this directory.
 
-mod body;
 mod connection;
 mod frames;
 mod protocol;
-mod tunnel;
+mod relay;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use quinn::{Endpoint, TransportConfig};
@@ -49,6 +48,8 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
         .keep_alive_interval(Some(Duration::from_secs(15)));
     Arc::new(transport)
 }
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How many streams a client may have open at once.
 const STREAMS: u32 = 256;
