@@ -1,5 +1,7 @@
 //! axum extractors.
 
+use std::{future::poll_fn, pin::Pin, task::Poll};
+
 use axum_core::{
     body::Body,
     extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request},
@@ -48,11 +50,13 @@ impl<S: Sync> FromRequestParts<S> for ConnectionPermit {
 impl<S: Sync> FromRequest<S> for WsStream {
     type Rejection = WsStreamRejection;
 
-    async fn from_request(mut request: Request, _: &S) -> Result<Self, WsStreamRejection> {
-        let ws = WsUpgrade::take_from(&mut request).map_err(WsStreamRejection::Handshake)?;
-        // The stream may live for days: the request's fields do not have to.
-        drop(request);
-        ws.accept_traced().await.map_err(WsStreamRejection::Upgrade)
+    fn from_request(mut request: Request, _: &S) -> impl Future<Output = Result<Self, WsStreamRejection>> + Send {
+        let mut accepting = WsUpgrade::take_from(&mut request).map(WsUpgrade::accept_traced);
+        // The stream may live for days, and this future is a part of it. It holds no request, and nothing twice.
+        poll_fn(move |cx| match &mut accepting {
+            Ok(accepting) => Pin::new(accepting).poll(cx).map_err(WsStreamRejection::Upgrade),
+            Err(rejection) => Poll::Ready(Err(WsStreamRejection::Handshake(rejection.clone()))),
+        })
     }
 }
 

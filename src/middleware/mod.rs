@@ -1,6 +1,7 @@
 //! The handshake as a tower middleware on hyper's upgrades.
 
 mod acceptance;
+mod accepting;
 mod config;
 mod deadline;
 mod extended_connect;

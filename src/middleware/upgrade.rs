@@ -1,14 +1,17 @@
 //! An approved handshake, not yet answered.
 
 use std::{error::Error, fmt, sync::Arc};
+#[cfg(feature = "axum")]
+use std::{future::poll_fn, pin::Pin};
 
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, header::SEC_WEBSOCKET_EXTENSIONS, request::Parts};
 use sync_wrapper::SyncWrapper;
 
 use super::{
-    acceptance::{Acceptance, Agreed},
+    acceptance::Acceptance,
+    accepting::{Accepting, TakeOver},
     extraction::extract,
-    handoff::{Accept, Handoff, Upgrade},
+    handoff::Handoff,
     report,
     stream::WsStream,
     upgrade_error::UpgradeError,
@@ -235,18 +238,20 @@ impl WsUpgrade {
     ///
     /// Not cancel safe: once it has been polled, dropping it gives the handshake up. If it had not been answered by
     /// then, the handler may still answer something else.
-    pub async fn accept(self) -> Result<WsStream, UpgradeError> {
-        let Self { handoff, acceptance, .. } = self;
-        let agreed = acceptance.agreed.clone();
-        let upgrade = Accept::new(Arc::clone(&handoff), acceptance).await?;
-        take_over(upgrade, &handoff, agreed).await
+    pub fn accept(self) -> impl Future<Output = Result<WsStream, UpgradeError>> + Send + 'static {
+        Accepting::new(self.handoff, self.acceptance)
     }
 
     /// As [`accept`](Self::accept), where nobody else hears of a failure.
     #[cfg(feature = "axum")]
-    pub(crate) async fn accept_traced(self) -> Result<WsStream, UpgradeError> {
+    pub(crate) fn accept_traced(self) -> impl Future<Output = Result<WsStream, UpgradeError>> + Send + Unpin {
         let id = self.handoff.id;
-        self.accept().await.inspect_err(|error| report::upgrade_failed(id, *error))
+        let mut accepting = Accepting::new(self.handoff, self.acceptance);
+        poll_fn(move |cx| {
+            Pin::new(&mut accepting)
+                .poll(cx)
+                .map(|stream| stream.inspect_err(|error| report::upgrade_failed(id, *error)))
+        })
     }
 
     /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
@@ -279,10 +284,9 @@ impl WsUpgrade {
             let handoff = Arc::clone(&handoff);
             async move {
                 let stream = match handoff.verdict().unwrap_or(Err(UpgradeError::NotAnswered)) {
-                    Ok(upgrade) => take_over(upgrade, &handoff, agreed).await,
+                    Ok(upgrade) => TakeOver::new(upgrade, handoff, agreed).await,
                     Err(error) => Err(error),
                 };
-                drop(handoff);
                 match (stream, on_failed_upgrade) {
                     (Ok(stream), _) => callback(stream).await,
                     (Err(error), Some(failed)) => failed.into_inner()(error),
@@ -293,15 +297,6 @@ impl WsUpgrade {
         handoff.mark(&mut response, Box::pin(continuation));
         response
     }
-}
-
-/// Waits for hyper to give the connection away, now that the answer is on its way to it.
-async fn take_over(upgrade: Upgrade, handoff: &Handoff, agreed: Agreed) -> Result<WsStream, UpgradeError> {
-    let Upgrade { on_upgrade, permit } = upgrade;
-    let upgraded = tokio::time::timeout(handoff.timeout, on_upgrade).await.map_err(|_| UpgradeError::TimedOut)?;
-    let upgraded = upgraded.map_err(|error| UpgradeError::from_hyper(&error))?;
-    let record = handoff.open_record(agreed.subprotocol(), permit.as_ref());
-    Ok(WsStream::new(upgraded, handoff.server.over_http1(), agreed, permit, record))
 }
 
 impl fmt::Debug for WsUpgrade {
