@@ -84,7 +84,7 @@ impl Future for TakeOver {
             }
         };
         let permit = upgrade.permit.take();
-        let record = handoff.open_record(agreed.subprotocol(), permit.as_ref());
+        let record = handoff.open_record(agreed, permit.as_ref());
         Poll::Ready(Ok(WsStream::new(upgraded, handoff.server.over_http1(), mem::take(agreed), permit, record)))
     }
 }

@@ -15,7 +15,10 @@ use std::{
 use http::{Extensions, Response};
 use hyper::upgrade::OnUpgrade;
 
-use super::{acceptance::Acceptance, upgrade_error::UpgradeError};
+use super::{
+    acceptance::{Acceptance, Agreed},
+    upgrade_error::UpgradeError,
+};
 use crate::{
     connections::{Closing, ConnectionId, ConnectionPermit, Connections, Membership, replace_waker},
     handshake::{Origin, RejectionKind, ServerHandshake},
@@ -134,10 +137,10 @@ impl Handoff {
     }
 
     /// There is a stream: begins the record of its connection.
-    pub(super) fn open_record(&self, subprotocol: Option<&str>, permit: Option<&ConnectionPermit>) -> ConnectionRecord {
-        let origin = self.server.origin().map(Origin::as_str);
-        let closing = permit.map_or_else(Closing::never, ConnectionPermit::closing);
-        self.span.open(origin, self.server.http_version(), subprotocol, closing)
+    pub(super) fn open_record(&self, agreed: &Agreed, permit: Option<&ConnectionPermit>) -> ConnectionRecord {
+        let origin = || self.server.origin().map(Origin::as_str);
+        let closing = || permit.map_or_else(Closing::never, ConnectionPermit::closing);
+        self.span.open(origin, self.server.http_version(), || agreed.subprotocol(), closing)
     }
 }
 
@@ -236,7 +239,7 @@ impl Handoff {
     }
 
     fn begin_span(&self) -> Option<ConnectionSpan> {
-        self.span.begin(self.server.origin().map(Origin::as_str), self.server.http_version())
+        self.span.begin(|| self.server.origin().map(Origin::as_str), self.server.http_version())
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {

@@ -14,13 +14,18 @@ use crate::{
 };
 
 pub(super) fn handshake_approved(id: ConnectionId, server: &ServerHandshake, uri: &Uri) {
+    let version = server.http_version();
+    metrics::handshake_approved(version);
+    let reported = server.reported();
+    if reported.is_none() && !events::handshake_approved_is_enabled() {
+        return;
+    }
     let origin = server.origin().map(Origin::as_str);
-    let request = RequestFields { path: uri.path(), origin, host: None, version: server.http_version() };
+    let request = RequestFields { path: uri.path(), origin, host: None, version };
     events::handshake_approved(id, request, server.subprotocol());
-    if let Some(reported) = server.reported() {
+    if let Some(reported) = reported {
         events::handshake_reported(id, request, reported);
     }
-    metrics::handshake_approved(request.version);
 }
 
 pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {

@@ -26,6 +26,11 @@ pub(crate) fn handshake_approved(id: ConnectionId, request: RequestFields<'_>, s
     tracing::debug!(target: TARGET, %id, path = %EscapedPath(path), origin, subprotocol, version, "handshake approved");
 }
 
+/// Whether somebody reads these events: their texts cost something.
+pub(crate) fn handshake_approved_is_enabled() -> bool {
+    tracing::enabled!(target: TARGET, Level::DEBUG)
+}
+
 /// A policy that only reports has let a handshake through.
 pub(crate) fn handshake_reported(id: ConnectionId, request: RequestFields<'_>, reason: &dyn fmt::Display) {
     let RequestFields { path, origin, version, .. } = request;

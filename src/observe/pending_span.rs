@@ -10,8 +10,8 @@ use super::{
 };
 use crate::connections::{Closing, ConnectionId};
 
-/// The span of an approved handshake that may become a connection. Boxed, because it is carried about, and empty where
-/// nobody looks.
+/// The span of an approved handshake that may become a connection. Boxed, because it is moved several times, and empty if nobody
+/// looks at it. So its texts are asked for by functions.
 #[derive(Debug)]
 pub(crate) struct PendingSpan(Option<Box<Pending>>);
 
@@ -37,23 +37,26 @@ impl PendingSpan {
     }
 
     /// The handshake's answer is on the way: here begins the span of the connection.
-    pub(crate) fn begin(&self, origin: Option<&str>, version: &str) -> Option<ConnectionSpan> {
+    pub(crate) fn begin<'a>(&self, origin: impl FnOnce() -> Option<&'a str>, version: &str) -> Option<ConnectionSpan> {
         let pending = self.0.as_ref()?;
-        Some(pending.span.get_or_init(|| ConnectionSpan::new(pending.id, &pending.path, origin, version)).clone())
+        let span = pending.span.get_or_init(|| ConnectionSpan::new(pending.id, &pending.path, origin(), version));
+        Some(span.clone())
     }
 
     /// There is a stream: begins the record of the connection.
-    pub(crate) fn open(
-        &self, origin: Option<&str>, version: &str, subprotocol: Option<&str>, closing: Closing,
+    pub(crate) fn open<'a>(
+        &self, origin: impl FnOnce() -> Option<&'a str>, version: &str, subprotocol: impl FnOnce() -> Option<&'a str>,
+        closing: impl FnOnce() -> Closing,
     ) -> ConnectionRecord {
         let span = self.begin(origin, version).filter(|span| !span.is_disabled());
-        if let (Some(span), Some(subprotocol)) = (&span, subprotocol) {
+        if span.is_none() && !metrics::ENABLED {
+            return ConnectionRecord::default();
+        }
+        if let Some(span) = &span
+            && let Some(subprotocol) = subprotocol()
+        {
             span.record_subprotocol(subprotocol);
         }
-        if span.is_none() && !metrics::ENABLED {
-            ConnectionRecord::default()
-        } else {
-            ConnectionRecord::new(span, closing)
-        }
+        ConnectionRecord::new(span, closing())
     }
 }
