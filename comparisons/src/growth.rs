@@ -1,6 +1,6 @@
 //! How costs grow with what there is of something.
 
-use crate::measure::{each, idle, instructions, instructions_of, offering};
+use crate::measure::{handshakes, idle, instructions, instructions_offering};
 
 /// Points of a curve: how many there are, and what one handshake or one connection costs.
 pub type Curve = Vec<(f64, f64)>;
@@ -17,24 +17,16 @@ pub struct Growth {
 pub fn measure() -> Growth {
     let origins = [10, 1000, 100_000, 1_000_000].map(|count: u32| {
         eprintln!("growth: {count} origins");
-        let one = |handshakes| {
-            instructions(&format!("origins-{count}"), |server| {
-                for _ in 0..handshakes {
-                    drop(server.open());
-                }
-            })
-        };
-        (f64::from(count), each(one, 20, 220))
+        (f64::from(count), instructions(&format!("origins-{count}"), handshakes, 200))
     });
     let subprotocols = [1, 4, 16, 32, 33, 100, 1000].map(|count: u32| {
         eprintln!("growth: {count} subprotocols");
-        let status = if count > 32 { "HTTP/1.1 400" } else { "HTTP/1.1 101" };
-        (f64::from(count), instructions_of("raw", &offering(count), status))
+        (f64::from(count), instructions_offering("raw", count))
     });
-    let idle = [("raw", false), ("stream", true), ("axum", true)].map(|(name, frames)| {
+    let idle = ["raw", "stream", "axum"].map(|name| {
         let curve = [10, 100, 1000, 5000, 15_000].map(|count: u32| {
             eprintln!("growth: {count} idle connections of {name}");
-            (f64::from(count), idle(name, frames, count))
+            (f64::from(count), idle(name, count))
         });
         (name, curve.to_vec())
     });

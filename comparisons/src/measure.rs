@@ -1,22 +1,32 @@
-//! What is measured of each server, all of them in turn within each round.
+//! What is measured of each server. What needs a clock is measured in rounds, in each of which all servers have their turn.
 
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    thread,
     time::{Duration, Instant},
 };
 
+use http::StatusCode;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    runtime::Runtime,
+};
+
 use crate::{
-    client::{HANDSHAKE, PAGE, Server, ask, handshake},
-    servers::MODES,
+    client::{Client, Server, Socket, offering},
+    servers::{Kind, MODES, REFERENCE, at},
 };
 
 /// What was found of one server.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Row {
+    /// Of a connection from its handshake to its end.
     pub instructions: f64,
     pub allocations: f64,
-    /// Handshakes a second, and the ratio to axum's in the same rounds.
+    /// Bytes of the heap for a connection that is idle.
+    pub heap: f64,
+    /// Handshakes a second, and the ratio to the reference in the same rounds.
     pub rate: f64,
     pub rate_ratio: f64,
     /// Bytes that are resident for a connection that is idle.
@@ -29,22 +39,54 @@ pub struct Row {
     pub throughput: f64,
 }
 
+/// What is around a server: the options of its name, and how a reader calls them.
+pub struct Setup {
+    pub options: &'static str,
+    pub title: &'static str,
+    /// Whether the peer is measured in it too.
+    pub peer: bool,
+}
+
+const fn setup(options: &'static str, title: &'static str, peer: bool) -> Setup {
+    Setup { options, title, peer }
+}
+
+pub const SETUPS: [Setup; 8] = [
+    setup("", "HTTP/1.1", true),
+    setup("+http2", "HTTP/2, 100 sockets a connection", true),
+    setup("+tls", "HTTP/1.1 over TLS", true),
+    setup("+tls+http2", "HTTP/2 over TLS, 100 sockets a connection", true),
+    setup("+tracing", "`tracing` at `info`", false),
+    setup("+metrics", "`metrics`, for Prometheus", false),
+    setup("+connections", "`Connections` with two limits for each client, and lifetimes", false),
+    setup("+everything", "`tracing`, `metrics` and `Connections`", false),
+];
+
+/// The peer and the server of ours that are measured in each set-up.
+pub const PEER: &str = "axum-checked";
+pub const OURS: &str = "stream";
+
+/// One set-up. A page is a request without an upgrade: its instructions and allocations, without the layer and behind it.
+#[derive(Clone, Default)]
+pub struct InSetup {
+    pub peer: Row,
+    pub ours: Row,
+    pub page: [[f64; 2]; 2],
+}
+
 #[derive(Default)]
 pub struct Measured {
     /// In the order of [`MODES`].
     pub rows: Vec<Row>,
-    /// Instructions and allocations of a page, without the layer and behind it.
-    pub page: [[f64; 2]; 2],
+    /// In the order of [`SETUPS`].
+    pub setups: Vec<InSetup>,
     /// Bytes echoed through a `WsStream` beside the same loop on a `TcpStream`: of 64 bytes, and of 64 KiB.
     pub stream: Option<[f64; 2]>,
-    /// Resident bytes for an idle connection: a raw `WsStream`, and a bare hyper upgrade with the same buffer.
-    pub idle_raw: Option<[f64; 2]>,
 }
 
 impl Measured {
     pub fn row(&self, name: &str) -> &Row {
-        let at = MODES.iter().position(|mode| mode.name == name).expect("a mode");
-        &self.rows[at]
+        &self.rows[at(name)]
     }
 }
 
@@ -52,138 +94,196 @@ impl Measured {
 pub fn counts() -> Measured {
     let mut measured = Measured::default();
     for mode in &MODES {
-        eprintln!("counting {}", mode.title);
-        let instructions = each(|count| instructions(mode.name, |server| handshakes(server, count)), 50, 250);
-        let allocations = each(|count| allocations(mode.name, |server| handshakes(server, count)), 50, 250);
-        measured.rows.push(Row { instructions, allocations, ..Row::default() });
+        measured.rows.push(count(mode.name, mode.kind != Kind::Raw));
     }
-    let [without, with] = ["page", "page-behind"].map(|name| {
-        eprintln!("counting {name}");
-        let allocations = each(|count| allocations(name, |server| pages(server, count, 0)), 100, 1100);
-        // What the system's allocator does for the same number of allocations depends on their sizes: with requests of
-        // several lengths that evens out.
-        let of = |longer| each(|count| instructions(name, |server| pages(server, count, longer)), 100, 1100);
-        ([0, 60, 120, 180, 240, 300, 360].map(of), allocations)
-    });
-    let more = median(without.0.iter().zip(&with.0).map(|(without, with)| with - without).collect());
-    let least = median(without.0.to_vec());
-    measured.page = [[least, without.1], [least + more, with.1]];
+    for (place, Setup { options, peer, .. }) in SETUPS.iter().enumerate() {
+        // The first is that of all rows.
+        let of =
+            |name: &str| if place == 0 { measured.row(name).clone() } else { count(&format!("{name}{options}"), true) };
+        let (ours, peer) = (of(OURS), if *peer { of(PEER) } else { Row::default() });
+        let lengths: &[usize] = if place == 0 { &[0, 60, 120, 180, 240, 300, 360] } else { &[0, 120, 240] };
+        let page = count_pages(options, lengths);
+        measured.setups.push(InSetup { peer, ours, page });
+    }
     measured
 }
 
 pub fn all() -> Measured {
     let mut measured = counts();
-    let servers: Vec<_> = MODES.iter().map(|mode| Server::start(mode.name)).collect();
-    rates(&servers, &mut measured.rows);
-    echoes(&servers, &mut measured.rows);
-    drop(servers);
+    let mut clocked = Vec::new();
     for (mode, row) in MODES.iter().zip(&mut measured.rows) {
-        eprintln!("weighing {}", mode.title);
-        row.idle = idle(mode.name, mode.frames, 1000);
+        clocked.push((mode.name.to_owned(), row));
     }
-    let median_idle = |name| median((0..5).map(|_| idle(name, false, 1000)).collect());
-    measured.idle_raw = Some([median_idle("tower"), median_idle("hyper")]);
+    for (Setup { options, peer, .. }, found) in SETUPS.iter().zip(&mut measured.setups) {
+        clocked.push((format!("{OURS}{options}"), &mut found.ours));
+        if *peer {
+            clocked.push((format!("{PEER}{options}"), &mut found.peer));
+        }
+    }
+    let servers: Vec<_> = clocked.iter().map(|(name, _)| Server::start(name)).collect();
+    rates(&servers, &mut clocked);
+    // The first are those of the modes.
+    echoes(&servers[..MODES.len()], &mut clocked);
+    drop(servers);
+    for (name, row) in &mut clocked {
+        eprintln!("weighing {name}");
+        row.idle = median((0..5).map(|_| idle(name, 1000)).collect());
+    }
     measured.stream = Some([beside("raw", "tcp", 64), beside("raw", "tcp", 64 << 10)]);
     measured
 }
 
-/// What one more costs, by the difference of two runs.
-pub fn each(count: impl Fn(u32) -> u64, few: u32, many: u32) -> f64 {
-    (count(many) as f64 - count(few) as f64) / f64::from(many - few)
+fn count(name: &str, frames: bool) -> Row {
+    eprintln!("counting {name}");
+    let instructions = instructions(name, handshakes, 400);
+    let allocations = each(
+        |count| {
+            let mut server = Server::single(name);
+            in_turn(&server, |client, runtime| handshakes(client, runtime, count));
+            server.allocations()
+        },
+        50,
+        250,
+    );
+    let heap = each(
+        |count| {
+            let mut server = Server::single(name);
+            let runtime = runtime();
+            let mut client = Client::new(&server);
+            let idle = runtime.block_on(open_idle(&mut client, frames, count));
+            let heap = server.heap();
+            drop(idle);
+            heap
+        },
+        100,
+        500,
+    );
+    Row { instructions, allocations, heap, ..Row::default() }
 }
 
-pub fn instructions(name: &str, load: impl Fn(&Server)) -> u64 {
+fn count_pages(options: &str, lengths: &[usize]) -> [[f64; 2]; 2] {
+    let [without, with] = ["page", "page-behind"].map(|name| {
+        let name = format!("{name}{options}");
+        eprintln!("counting {name}");
+        let allocations = each(
+            |count| {
+                let mut server = Server::single(&name);
+                in_turn(&server, |client, runtime| runtime.block_on(client.pages(count, 0)));
+                server.allocations()
+            },
+            100,
+            1100,
+        );
+        // What the system's allocator does for the same number of allocations depends on their sizes: with requests of several
+        // lengths that evens out.
+        let of = |longer: &usize| {
+            instructions(&name, |client, runtime, count| runtime.block_on(client.pages(count, *longer)), 1000)
+        };
+        (lengths.iter().map(of).collect::<Vec<_>>(), allocations)
+    });
+    let more = median(without.0.iter().zip(&with.0).map(|(without, with)| with - without).collect());
+    let least = median(without.0.clone());
+    [[least, without.1], [least + more, with.1]]
+}
+
+/// What one more costs, by the difference of two runs. Counts, unlike times, may be taken at once.
+pub fn each(count: impl Fn(u32) -> u64 + Sync, few: u32, many: u32) -> f64 {
+    let (cost, before) = thread::scope(|scope| {
+        let before = scope.spawn(|| count(few));
+        (count(many), before.join().expect("a count"))
+    });
+    (cost as f64 - before as f64) / f64::from(many - few)
+}
+
+/// The instructions of one round of a load, once the server has seen some.
+pub fn instructions(name: &str, load: impl Fn(&mut Client, &Runtime, u32), rounds: u32) -> f64 {
     let server = Server::counted(name);
-    load(&server);
-    server.instructions()
+    in_turn(&server, |client, runtime| load(client, runtime, 50));
+    server.zero_instructions();
+    in_turn(&server, |client, runtime| load(client, runtime, rounds));
+    server.instructions() as f64 / f64::from(rounds)
 }
 
-fn allocations(name: &str, load: impl Fn(&Server)) -> u64 {
-    let mut server = Server::start(name);
-    load(&server);
-    server.allocations()
-}
-
-fn handshakes(server: &Server, count: u32) {
-    for _ in 0..count {
-        drop(server.open());
-    }
+fn in_turn(server: &Server, load: impl FnOnce(&mut Client, &Runtime)) {
+    let runtime = runtime();
+    load(&mut Client::new(server), &runtime);
+    drop(runtime);
     // What was left of the last is done by then.
-    std::thread::sleep(Duration::from_millis(100));
+    thread::sleep(Duration::from_millis(100));
 }
 
-/// Asks for so many pages, with a field more in the request's head that is so long.
-fn pages(server: &Server, count: u32, longer: usize) {
-    let request = PAGE.replace("\r\n\r\n", &format!("\r\nX-Longer: {}\r\n\r\n", "x".repeat(longer)));
-    let mut stream = TcpStream::connect(server.address).expect("it listens");
-    stream.set_nodelay(true).expect("a TCP stream");
-    for _ in 0..count {
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\npage") {
-            let mut piece = [0; 512];
-            let length = stream.read(&mut piece).expect("an answer");
-            assert!(length > 0, "the connection ended");
-            answer.extend_from_slice(&piece[..length]);
+pub fn handshakes(client: &mut Client, runtime: &Runtime, count: u32) {
+    runtime.block_on(async {
+        for _ in 0..count {
+            drop(client.open().await);
         }
-    }
+    });
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 /// Handshakes a second over loopback.
-fn rates(servers: &[Server], rows: &mut [Row]) {
+fn rates(servers: &[Server], clocked: &mut [(String, &mut Row)]) {
     const ROUNDS: usize = 15;
     const TURN: Duration = Duration::from_millis(400);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = runtime();
     let mut found = vec![Vec::new(); servers.len()];
     for round in 0..ROUNDS {
         eprintln!("handshakes a second, round {} of {ROUNDS}", round + 1);
-        for at in 0..servers.len() {
-            let at = (at + round) % servers.len();
-            let address = servers[at].address;
+        for place in 0..servers.len() {
+            let place = (place + round) % servers.len();
+            let mut clients: Vec<_> = (0..16).map(|_| Client::new(&servers[place])).collect();
             let rate = runtime.block_on(async {
                 let start = Instant::now();
-                let one = async || {
+                let one = async |client: &mut Client| {
                     let mut done = 0_u32;
                     while start.elapsed() < TURN {
-                        handshake(address).await.expect("a handshake");
+                        drop(client.open().await);
                         done += 1;
                     }
                     done
                 };
-                let done: u32 = futures_util::future::join_all((0..16).map(|_| one())).await.into_iter().sum();
+                let done: u32 = futures_util::future::join_all(clients.iter_mut().map(one)).await.into_iter().sum();
                 f64::from(done) / start.elapsed().as_secs_f64()
             });
-            found[at].push(rate);
+            found[place].push(rate);
         }
     }
-    for (row, rates) in rows.iter_mut().zip(&found) {
+    let reference = found[at(REFERENCE)].clone();
+    for ((_, row), rates) in clocked.iter_mut().zip(&found) {
         row.rate = median(rates.clone());
-        row.rate_ratio = median(rates.iter().zip(&found[0]).map(|(rate, axum)| rate / axum).collect());
+        row.rate_ratio = median(rates.iter().zip(&reference).map(|(rate, reference)| rate / reference).collect());
     }
 }
 
 /// Echoes, one at a time.
-fn echoes(servers: &[Server], rows: &mut [Row]) {
+fn echoes(servers: &[Server], clocked: &mut [(String, &mut Row)]) {
     const ROUNDS: usize = 15;
-    let mut sockets: Vec<_> = servers.iter().map(Server::open).collect();
+    let mut sockets: Vec<_> = servers.iter().map(open_blocking).collect();
     let mut found = vec![Vec::new(); servers.len()];
     for round in 0..ROUNDS {
         eprintln!("echoes, round {} of {ROUNDS}", round + 1);
-        for at in 0..servers.len() {
-            let at = (at + round) % servers.len();
-            let frames = MODES[at].frames;
-            let small = echo(&mut sockets[at], frames, 64, Duration::from_millis(100));
-            let large = echo(&mut sockets[at], frames, 16 << 10, Duration::from_millis(100));
-            found[at].push((small, large));
+        for place in 0..servers.len() {
+            let place = (place + round) % servers.len();
+            let frames = MODES[place].kind != Kind::Raw;
+            let small = echo(&mut sockets[place], frames, 64, Duration::from_millis(100));
+            let large = echo(&mut sockets[place], frames, 16 << 10, Duration::from_millis(100));
+            found[place].push((small, large));
         }
     }
-    for (row, turns) in rows.iter_mut().zip(&found) {
+    for ((_, row), turns) in clocked.iter_mut().zip(&found) {
         let of = |number: fn(&(Turn, Turn)) -> f64| median(turns.iter().map(number).collect());
         row.echoes = of(|(small, _)| small.rate);
         row.p50 = of(|(small, _)| small.p50);
         row.p99 = of(|(small, _)| small.p99);
         row.throughput = of(|(_, large)| large.rate) * 16.0 / 1024.0;
     }
+}
+
+fn open_blocking(server: &Server) -> TcpStream {
+    runtime().block_on(Client::new(server).open_blocking())
 }
 
 /// What came of one turn: echoes a second, and how long one took, in microseconds.
@@ -223,24 +323,31 @@ fn echo(socket: &mut TcpStream, frames: bool, size: usize, time: Duration) -> Tu
 }
 
 /// What is resident for each of so many idle connections.
-pub fn idle(name: &str, frames: bool, count: u32) -> f64 {
+pub fn idle(name: &str, count: u32) -> f64 {
+    let base = name.split('+').next().unwrap_or(name);
+    let frames = MODES.iter().find(|mode| mode.name == base).is_some_and(|mode| mode.kind != Kind::Raw);
     let server = Server::start(name);
-    let open = |count| {
-        (0..count)
-            .map(|_| {
-                let mut socket = server.open();
-                socket.write_all(if frames { b"\x82\x82\0\0\0\0hi" } else { b"hi" }).expect("sent");
-                socket.read_exact(&mut [0; 4][..if frames { 4 } else { 2 }]).expect("echoed");
-                socket
-            })
-            .collect::<Vec<_>>()
-    };
-    let warm = open(20);
+    let runtime = runtime();
+    let mut client = Client::new(&server);
+    let warm = runtime.block_on(open_idle(&mut client, frames, 20));
     let before = server.resident();
-    let idle = open(count);
+    let idle = runtime.block_on(open_idle(&mut client, frames, count));
     let each = (server.resident() as f64 - before as f64) / f64::from(count);
     drop((warm, idle));
     each
+}
+
+/// Sockets that have echoed a message of two bytes.
+async fn open_idle(client: &mut Client, frames: bool, count: u32) -> Vec<Socket> {
+    let mut sockets = Vec::new();
+    for _ in 0..count {
+        let mut socket = client.open().await;
+        socket.write_all(if frames { b"\x82\x82\0\0\0\0hi" } else { b"hi" }).await.expect("sent");
+        socket.flush().await.expect("sent");
+        socket.read_exact(&mut [0; 4][..if frames { 4 } else { 2 }]).await.expect("echoed");
+        sockets.push(socket);
+    }
+    sockets
 }
 
 /// The median ratio of bytes echoed by two servers that take turns.
@@ -250,11 +357,11 @@ fn beside(ours: &str, theirs: &str, size: usize) -> f64 {
     let mut ratios = Vec::new();
     for _ in 0..STARTS {
         let servers = [ours, theirs].map(Server::start);
-        let mut sockets = servers.each_ref().map(Server::open);
+        let mut sockets = servers.each_ref().map(open_blocking);
         for round in 0..ROUNDS {
             let mut rates = [0.0; 2];
-            for at in [round % 2, 1 - round % 2] {
-                rates[at] = echo_bytes(&mut sockets[at], size);
+            for place in [round % 2, 1 - round % 2] {
+                rates[place] = echo(&mut sockets[place], false, size, Duration::from_millis(20)).rate;
             }
             ratios.push(rates[0] / rates[1]);
         }
@@ -262,28 +369,18 @@ fn beside(ours: &str, theirs: &str, size: usize) -> f64 {
     median(ratios)
 }
 
-fn echo_bytes(socket: &mut TcpStream, size: usize) -> f64 {
-    echo(socket, false, size, Duration::from_millis(20)).rate
-}
-
-/// Instructions of a handshake that asks otherwise than [`HANDSHAKE`], and is answered with this status.
-pub fn instructions_of(name: &str, request: &str, status: &str) -> f64 {
-    let load = |count| {
-        move |server: &Server| {
+/// Instructions of a handshake with so many subprotocols offered; more than 32 are refused.
+pub fn instructions_offering(name: &str, subprotocols: u32) -> f64 {
+    let request = offering(subprotocols);
+    let status = if subprotocols > 32 { StatusCode::BAD_REQUEST } else { StatusCode::SWITCHING_PROTOCOLS };
+    let load = |client: &mut Client, runtime: &Runtime, count| {
+        runtime.block_on(async {
             for _ in 0..count {
-                let mut stream = TcpStream::connect(server.address).expect("it listens");
-                ask(&mut stream, request, status);
+                drop(client.handshake(&request, status).await);
             }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        });
     };
-    each(|count| instructions(name, load(count)), 20, 120)
-}
-
-/// The handshake with this many subprotocols offered.
-pub fn offering(subprotocols: u32) -> String {
-    let names: Vec<_> = (1..=subprotocols).map(|n| format!("v{n}.chat")).collect();
-    HANDSHAKE.replace("v1.chat, v3.chat", &names.join(", "))
+    instructions(name, load, 100)
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -1,164 +1,276 @@
-//! The table, and the bars.
+//! The report, and the chart of the README.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs, path::PathBuf};
 
-use crate::{growth::Growth, measure::Measured, servers::MODES};
+use crate::{
+    chart::{Chart, Measure, grouped, svg},
+    growth::{Curve, Growth},
+    measure::{Measured, Row, SETUPS},
+    servers::{Kind, MODES, Mode, at},
+    targets::targets,
+};
 
-/// A number that has to be held.
-pub struct Bar {
-    pub name: String,
-    pub found: f64,
-    pub most: f64,
-    /// What it is known to come to where it is missed, for it not to become worse; its reason is in DESIGN.md.
-    known: Option<f64>,
+/// What a column shows.
+struct Column {
+    head: &'static str,
+    value: fn(&Row) -> f64,
+    digits: usize,
+    more_is_better: bool,
 }
 
-impl Bar {
-    pub fn held_within(&self, tolerance: f64) -> bool {
-        // A count that is the same comes out within a thousandth.
-        self.found <= self.most * tolerance + 0.005
-    }
-
-    /// Whether it is held, or missed by no more than is known.
-    pub fn is_as_known(&self) -> bool {
-        self.held_within(1.05) || self.known.is_some_and(|known| self.found <= known * 1.05)
-    }
-
-    fn line(&self) -> String {
-        let Self { name, found, most, .. } = self;
-        let verdict = if self.held_within(1.0) { "held" } else { "missed" };
-        format!("{name}: {found:.3}, of {most:.3} at most: {verdict}")
-    }
+const fn column(head: &'static str, value: fn(&Row) -> f64, digits: usize, more_is_better: bool) -> Column {
+    Column { head, value, digits, more_is_better }
 }
 
-/// A ratio that may not be less is written as its inverse.
-pub fn bars(measured: &Measured) -> Vec<Bar> {
-    let axum = measured.row("axum");
-    let mut bars = Vec::new();
-    let mut bar = |name: &str, found: f64, most: f64| bars.push(Bar { name: name.into(), found, most, known: None });
-    for name in ["stream", "accept", "callback", "raw"] {
-        let title = MODES.iter().find(|mode| mode.name == name).map_or(name, |mode| mode.title);
-        let found = measured.row(name).instructions / axum.instructions;
-        bar(&format!("instructions of a handshake, {title}, beside axum"), found, 0.95);
-    }
-    let [without, with] = measured.page;
-    bar("allocations that the layer adds to a page", with[1] - without[1], 0.0);
-    if axum.rate > 0.0 {
-        bar(
-            "handshakes a second, axum beside ours (`WsStream`, tungstenite)",
-            1.0 / measured.row("stream").rate_ratio,
-            1.0 / 1.05,
-        );
-        bar(
-            "resident memory of an idle connection, ours by tungstenite beside axum",
-            measured.row("stream").idle / axum.idle,
-            1.0 / 20.0,
-        );
-    }
-    if let Some([ours, hyper]) = measured.idle_raw {
-        bar("resident memory of an idle raw connection, ours beside a bare hyper upgrade", ours / hyper, 1.15);
-    }
-    if let Some([small, large]) = measured.stream {
-        bar("bytes echoed, 64 at a time, a `TcpStream` beside `WsStream`", 1.0 / small, 1.0 / 0.95);
-        bar("bytes echoed, 64 KiB at a time, a `TcpStream` beside `WsStream`", 1.0 / large, 1.0 / 0.95);
-    }
-    let name = "instructions that the layer adds to a page".into();
-    bars.push(Bar { name, found: with[0] - without[0], most: 150.0, known: Some(240.0) });
-    bars
-}
-
-/// What a bar leaves out: axum's default buffers are zeroed for each connection that is read, 250,000 instructions' worth.
-fn cut(measured: &Measured) -> String {
-    let ratio = measured.row("stream").instructions / measured.row("axum-cut").instructions;
-    format!(
-        "beside axum with its buffers cut to the same 4 KiB by hand, instructions of ours by tungstenite: {ratio:.2}"
-    )
-}
-
-fn cells(measured: &Measured) -> Vec<[String; 9]> {
-    let number = |number: f64, digits: usize| if number == 0.0 { String::new() } else { format!("{number:.digits$}") };
-    MODES
-        .iter()
-        .zip(&measured.rows)
-        .map(|(mode, row)| {
-            [
-                mode.title.to_owned(),
-                number(row.rate, 0),
-                number(row.rate_ratio, 2),
-                number(row.instructions, 0),
-                number(row.allocations, 1),
-                number(row.idle / 1024.0, 2),
-                number(row.echoes, 0),
-                if row.p50 == 0.0 { String::new() } else { format!("{:.0}, {:.0}", row.p50, row.p99) },
-                number(row.throughput, 0),
-            ]
-        })
-        .collect()
-}
-
-const HEADS: [&str; 9] = [
-    "server",
-    "handshakes/s",
-    "beside axum",
-    "instructions",
-    "allocations",
-    "idle KiB",
-    "echoes/s",
-    "p50, p99 us",
-    "MiB/s",
+const COLUMNS: [Column; 9] = [
+    column("handshakes/s", |row| row.rate, 0, true),
+    column("handshakes/s, as a ratio", |row| row.rate_ratio, 2, true),
+    column("CPU instructions", |row| row.instructions, 0, false),
+    column("allocations", |row| row.allocations, 0, false),
+    column("idle socket, KiB", |row| row.idle / 1024.0, 1, false),
+    column("of that on the heap, KiB", |row| row.heap / 1024.0, 1, false),
+    column("echoes/s", |row| row.echoes, 0, true),
+    column("p99, µs", |row| row.p99, 0, false),
+    column("MiB/s", |row| row.throughput, 0, true),
 ];
 
 pub fn print(measured: &Measured) {
-    let heads = HEADS.map(str::to_owned);
-    for row in [heads].into_iter().chain(cells(measured)) {
-        let [first, rest @ ..] = row;
-        println!("{first:<42}{}", rest.map(|cell| format!("{cell:>14}")).concat());
+    for (mode, row) in MODES.iter().zip(&measured.rows) {
+        println!("{:<56}{}", mode.title, COLUMNS.map(|column| format!("{:>10}", cell(&column, row))).concat());
     }
-    println!();
-    for bar in bars(measured) {
-        println!("{}", bar.line());
+    for (setup, found) in SETUPS.iter().zip(&measured.setups) {
+        let [without, with] = found.page;
+        let (ours, peer) = (&found.ours, &found.peer);
+        println!(
+            "{:<64}ours {:>9.0} {:>6.1} {:>7.0}  peer {:>9.0} {:>6.1} {:>7.0}  page {:>7.0} + {:>4.0}",
+            setup.title,
+            ours.instructions,
+            ours.allocations,
+            ours.heap,
+            peer.instructions,
+            peer.allocations,
+            peer.heap,
+            without[0],
+            with[0] - without[0]
+        );
     }
-    println!("{}", cut(measured));
+    for target in targets(measured) {
+        println!("{}", target.line());
+    }
+}
+
+fn cell(column: &Column, row: &Row) -> String {
+    match (column.value)(row) {
+        0.0 => String::new(),
+        value => grouped(value, column.digits),
+    }
 }
 
 pub fn write(measured: &Measured, growth: &Growth) {
-    let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/results");
+    fs::write(results.join("measured.md"), text(measured, growth)).expect("written");
+    let all: Vec<_> = MODES.iter().filter(|mode| mode.kind != Kind::Raw).map(|mode| mode.name).collect();
+    for (file, names) in
+        [("measured.svg", &all[..]), ("chart.svg", &["axum", PEER_IN_CHART, "fastwebsockets-checked", "stream"])]
+    {
+        fs::write(results.join(file), chart(measured, names)).expect("written");
+    }
+}
+
+const PEER_IN_CHART: &str = "axum-checked";
+
+fn chart(measured: &Measured, names: &[&str]) -> String {
+    let rows: Vec<_> = names.iter().map(|name| (&MODES[at(name)], measured.row(name))).collect();
+    let measure = |title, value: fn(&Row) -> f64, digits| Measure {
+        title,
+        values: rows.iter().map(|(_, row)| value(row)).collect(),
+        digits,
+    };
+    svg(&Chart {
+        names: rows.iter().map(|(mode, _)| mode.title).collect(),
+        ours: rows.iter().map(|(mode, _)| mode.is_ours()).collect(),
+        measures: vec![
+            measure("handshakes per second", |row| row.rate, 0),
+            measure("CPU instructions per handshake", |row| row.instructions, 0),
+            measure("KiB per idle socket", |row| row.idle / 1024.0, 1),
+        ],
+    })
+}
+
+fn text(measured: &Measured, growth: &Growth) -> String {
     let mut text = String::from(
         "# Measured\n\n\
-         `cargo run --release -p comparisons` writes this file and the picture: all servers in one run, \
-         in turns within each round, medians over the rounds. Ours have 1,000 origins listed and 4 subprotocols; the others \
-         check neither. The client is on the same two cores, and sends what Chromium does. *Beside axum* is the median of each round's ratio, and not the ratio of the \
-         medians.\n\n![The picture](measured.svg)\n\n",
+         `cargo run --release -p comparisons` writes this report and both charts. All numbers come from one run, on an idle machine. \
+         The servers take turns in each round, and each number is the median over the rounds. Clients run on the same two cores, \
+         and send what Chromium sends.\n\n\
+         ![Handshakes per second, CPU instructions and memory of every server](measured.svg)\n\n\
+         *Handshakes/s, as a ratio* is the median of each round's ratio to `axum, 4 KiB buffers`. *CPU instructions* and \
+         *allocations* are those of the server for one connection, from its handshake to its end. *Idle socket* is the resident \
+         memory of the server for each of 1,000 sockets, after one message. Echoes are of 64 bytes, one at a time; MiB/s of \
+         16 KiB, one at a time. Every router is served with `into_make_service()`, as axum recommends.\n",
     );
-    text += &row(&HEADS.map(str::to_owned));
-    text += &row(&HEADS.map(|_| "---".to_owned()));
-    for cells in cells(measured) {
-        text += &row(&cells);
+    for (kind, title, about) in [
+        (
+            Kind::Checked,
+            "Handshakes with checks, messages echoed",
+            "Every server looks up `Origin` in a list of 1,000, compares it with `Host`, and selects one of 4 subprotocols. For the \
+             peers, the handler does so by hand: in an extractor that copies no headers, or with axum's `HeaderMap`, which copies all.",
+        ),
+        (
+            Kind::Unchecked,
+            "Handshakes without checks, messages echoed",
+            "These servers accept every page: they look at the key only.",
+        ),
+        (Kind::Raw, "Byte streams", "No framing. Only the servers of this crate check anything."),
+    ] {
+        let rows: Vec<_> = MODES.iter().zip(&measured.rows).filter(|(mode, _)| mode.kind == kind).collect();
+        let _ = write!(text, "\n## {title}\n\n{about}\n\n{}", table(&rows));
     }
-    text += "\nInstructions are those of the server for a connection from its handshake to its end, counted by callgrind, and \
-             allocations likewise. Memory is resident, for each of 1,000 connections after a message of two bytes. Echoes are of \
-             64 bytes one at a time, MiB/s of 16 KiB one at a time.\n\n## The bars\n\n";
-    for bar in bars(measured) {
-        let _ = writeln!(text, "- {}", bar.line());
+    text += &setups(measured);
+    text += "\n## The targets\n\nRatios within this run.\n\n";
+    for target in targets(measured) {
+        let _ = writeln!(text, "- {}", target.line());
     }
-    let _ = writeln!(text, "- No bar: {}", cut(measured));
-    text += "\n## How it grows\n\n";
-    let curve = |curve: &[(f64, f64)], by: f64, digits: usize| {
-        curve.iter().map(|(count, cost)| format!("{count}: {:.digits$}", cost / by)).collect::<Vec<_>>().join("; ")
+    text += &growing(growth);
+    text += &not_better(measured);
+    text
+}
+
+fn line(cells: impl IntoIterator<Item = String>) -> String {
+    format!("| {} |\n", cells.into_iter().collect::<Vec<_>>().join(" | "))
+}
+
+fn table(rows: &[(&Mode, &Row)]) -> String {
+    let heads = ["server"].into_iter().chain(COLUMNS.map(|column| column.head));
+    let mut table = line(heads.clone().map(str::to_owned)) + &line(heads.map(|_| "---".to_owned()));
+    for (mode, row) in rows {
+        let title = if mode.is_ours() { format!("**{}**", mode.title) } else { mode.title.to_owned() };
+        table += &line([title].into_iter().chain(COLUMNS.map(|column| cell(&column, row))));
+    }
+    table
+}
+
+fn setups(measured: &Measured) -> String {
+    let mut text = String::from(
+        "\n## What users run\n\n\
+         *Peer* is `axum, 4 KiB buffers, checks by hand`. *Ours* is `ws-handshake + tungstenite`. *Page* is a request without an upgrade: \
+         its CPU instructions without the layer, and how many the layer adds. Over TLS most of the work is cryptography.\n\n",
+    );
+    let heads = [
+        "set-up",
+        "handshakes/s: peer",
+        "ours",
+        "instructions: peer",
+        "ours",
+        "idle KiB: peer",
+        "ours",
+        "page",
+        "the layer adds",
+    ];
+    text += &line(heads.map(str::to_owned));
+    text += &line(heads.map(|_| "---".to_owned()));
+    for (setup, found) in SETUPS.iter().zip(&measured.setups) {
+        let [without, with] = found.page;
+        let both = |column: &Column| [cell(column, &found.peer), cell(column, &found.ours)];
+        let [rate, _, instructions, _, idle, ..] = &COLUMNS;
+        let cells = [rate, instructions, idle].into_iter().flat_map(both);
+        let page = [grouped(without[0], 0), format!("{:.0}", with[0] - without[0])];
+        text += &line([setup.title.to_owned()].into_iter().chain(cells).chain(page));
+    }
+    text
+}
+
+fn growing(growth: &Growth) -> String {
+    let mut text = String::from("\n## How costs grow\n\n");
+    let curve = |curve: &Curve, by: f64, digits| {
+        curve
+            .iter()
+            .map(|(count, cost)| format!("{} ({})", grouped(cost / by, digits), grouped(*count, 0)))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    let _ = writeln!(text, "- Instructions of a handshake, by origins listed: {}.", curve(&growth.origins, 1.0, 0));
     let _ = writeln!(
         text,
-        "- Instructions of a handshake, by subprotocols offered (more than 32 are refused): {}.",
+        "- CPU instructions of a handshake, and how many origins are listed: {}.",
+        curve(&growth.origins, 1.0, 0)
+    );
+    let _ = writeln!(
+        text,
+        "- CPU instructions of a handshake, and how many subprotocols are offered; more than 32 are refused: {}.",
         curve(&growth.subprotocols, 1.0, 0)
     );
     for (name, idle) in &growth.idle {
-        let title = MODES.iter().find(|mode| mode.name == *name).map_or(*name, |mode| mode.title);
-        let _ = writeln!(text, "- KiB of an idle connection, by their number, {title}: {}.", curve(idle, 1024.0, 2));
+        let _ = writeln!(
+            text,
+            "- KiB of an idle socket of `{}`, and how many there are: {}.",
+            MODES[at(name)].title,
+            curve(idle, 1024.0, 2)
+        );
     }
-    fs::write(docs().join("results/measured.md"), text).expect("written");
+    text
 }
 
-pub fn docs() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+/// For each of ours, the peers of the same kind that are better by more than 2 %.
+fn not_better(measured: &Measured) -> String {
+    let mut text = String::from(
+        "\n## What is not better\n\nWhere a peer that does the same work has a better number than `ws-handshake` with the same library, by more than 2%:\n\n",
+    );
+    let pairs = [
+        ("stream", "axum-checked"),
+        ("stream", "axum-checked-headers"),
+        ("stream-fastwebsockets", "fastwebsockets-checked"),
+        ("stream-yawc", "yawc-checked"),
+        ("raw", "hyper"),
+    ];
+    let before = text.len();
+    for (ours, peer) in pairs {
+        let (ours_row, peer_row) = (measured.row(ours), measured.row(peer));
+        for column in &COLUMNS {
+            let (found, theirs) = ((column.value)(ours_row), (column.value)(peer_row));
+            let ratio = if column.more_is_better { theirs / found } else { found / theirs };
+            if ratio > 1.02 && column.head != "handshakes/s, as a ratio" {
+                let _ = writeln!(
+                    text,
+                    "- {}: {} for `{}`, {} for `{}`.",
+                    column.head,
+                    grouped(found, column.digits),
+                    MODES[at(ours)].title,
+                    grouped(theirs, column.digits),
+                    MODES[at(peer)].title.replace('`', ""),
+                );
+            }
+        }
+    }
+    if text.len() == before {
+        text += "- nothing\n";
+    }
+    text + "\nServers without axum do less and are faster: see `tokio-websockets on TCP` and `httparse on TCP`. [DESIGN.md](../../DESIGN.md#what-costs-what) has \
+            the profile of a handshake, and what was tried.\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measure::InSetup;
+
+    use super::*;
+
+    #[test]
+    fn every_server_and_every_setup_is_in_the_report() {
+        let measured = Measured {
+            rows: vec![Row { instructions: 1.0, rate: 1.0, idle: 1.0, ..Row::default() }; MODES.len()],
+            setups: vec![InSetup::default(); SETUPS.len()],
+            stream: Some([1.0, 1.0]),
+        };
+        let growth = Growth {
+            origins: Curve::new(),
+            subprotocols: Curve::new(),
+            idle: [("raw", Curve::new()), ("stream", Curve::new()), ("axum", Curve::new())],
+        };
+        let text = text(&measured, &growth);
+        let titles = MODES.iter().map(|mode| mode.title).chain(SETUPS.iter().map(|setup| setup.title));
+        for title in titles {
+            assert!(text.contains(title), "{title}");
+        }
+        assert!(chart(&measured, &["axum", "stream"]).contains("ws-handshake + tungstenite"));
+    }
 }
