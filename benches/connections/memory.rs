@@ -23,5 +23,9 @@ pub(super) async fn run(count: usize) {
         println!("{name:<20} {allocated:>6.0} {resident:>6.0}");
     }
     // What is resident is a matter of the pages that the allocator has happened to touch.
-    assert!(each[2][0] - each[0][0] <= 200.0, "a permit takes more than 200 bytes");
+    let permit = each[2][0] - each[0][0];
+    assert!(permit <= PERMIT * 1.02, "a permit takes {permit:.0} bytes, more than {PERMIT} by more than 2 %");
 }
+
+/// Bytes of a permit, and of its place among the others.
+const PERMIT: f64 = 157.0;

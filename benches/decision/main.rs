@@ -1,4 +1,4 @@
-//! Run with `cargo bench --bench decision`: the instructions of floor 1, counted by valgrind's callgrind.
+//! Run with `cargo bench --bench decision`: the instructions of the pure functions, counted by valgrind's callgrind.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "a ratio of counts is rounded anyway")]
 
@@ -22,21 +22,21 @@ fn main() {
     println!("{:<64} {lean:>7} {:>6.2}", "the same without the builder", lean as f64 / unchecked as f64);
     let row = |name, count: u64, against: u64, bar: f64| {
         let ratio = count as f64 / against as f64;
-        println!("{name:<64} {count:>7} {ratio:>6.2} {bar:>5.1}");
+        println!("{name:<64} {count:>7} {ratio:>6.2} {bar:>5.2}");
         ratio <= bar * TOLERANCE
     };
     let name = "read, decide (1,000 origins, 4 subprotocols), write the head";
-    let whole = row(name, decision, unchecked, 1.6);
+    let whole = row(name, decision, unchecked, 1.68);
     println!("{:<64} {ten:>7}", "look an origin up among 10");
-    let growth = row("look an origin up among 1,000,000", million, ten, 2.0);
+    let growth = row("look an origin up among 1,000,000", million, ten, 1.0);
     if !(whole && growth) {
-        println!("a bar is missed by more than 5 %");
+        println!("worse than a bar by more than 2 %");
         std::process::exit(1);
     }
 }
 
 /// Compilers differ by a few instructions.
-const TOLERANCE: f64 = 1.05;
+const TOLERANCE: f64 = 1.02;
 
 fn run(case: &str, rounds: u32) {
     let parts = cases::parts();

@@ -18,14 +18,15 @@ pub struct Measure {
 }
 
 const ROW: usize = 24;
-const NAMES: usize = 250;
-const MEASURE: usize = 205;
+const MEASURE: usize = 220;
 const BAR: f64 = 120.0;
 const HEAD: usize = 44;
 
 /// Each rectangle is a bar, with its number to its right.
 pub fn svg(chart: &Chart<'_>) -> String {
-    let (width, height) = (NAMES + MEASURE * chart.measures.len() + 10, HEAD + ROW * chart.names.len() + 14);
+    // The widest letters of the fonts that a browser may choose.
+    let names = 20 + chart.names.iter().map(|name| name.len()).max().unwrap_or(0) * 8;
+    let (width, height) = (names + MEASURE * chart.measures.len() + 10, HEAD + ROW * chart.names.len() + 14);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"13\">\n\
@@ -43,12 +44,12 @@ pub fn svg(chart: &Chart<'_>) -> String {
         let _ = writeln!(
             svg,
             "<text x=\"{}\" y=\"{y}\" text-anchor=\"end\"{weight}>{}</text>",
-            NAMES - 10,
+            names - 10,
             name.replace('`', "")
         );
     }
     for (column, measure) in chart.measures.iter().enumerate() {
-        let x = NAMES + MEASURE * column;
+        let x = names + MEASURE * column;
         let most = measure.values.iter().copied().fold(0.0, f64::max);
         let _ = writeln!(svg, "<text x=\"{x}\" y=\"26\" font-weight=\"600\">{}</text>", measure.title);
         for (place, (value, ours)) in measure.values.iter().zip(&chart.ours).enumerate() {

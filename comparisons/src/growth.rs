@@ -1,17 +1,20 @@
 //! How costs grow with what there is of something.
 
+use serde::{Deserialize, Serialize};
+
 use crate::measure::{handshakes, idle, instructions, instructions_offering};
 
 /// Points of a curve: how many there are, and what one handshake or one connection costs.
 pub type Curve = Vec<(f64, f64)>;
 
+#[derive(Deserialize, Serialize)]
 pub struct Growth {
     /// Instructions of a handshake, by the number of origins listed.
     pub origins: Curve,
     /// Instructions of a handshake, by the number of subprotocols offered. More than 32 are refused.
     pub subprotocols: Curve,
     /// Resident bytes of an idle connection, by their number: raw, by tungstenite, and of axum.
-    pub idle: [(&'static str, Curve); 3],
+    pub idle: Vec<(String, Curve)>,
 }
 
 pub fn measure() -> Growth {
@@ -28,7 +31,7 @@ pub fn measure() -> Growth {
             eprintln!("growth: {count} idle connections of {name}");
             (f64::from(count), idle(name, count))
         });
-        (name, curve.to_vec())
+        (name.to_owned(), curve.to_vec())
     });
-    Growth { origins: origins.to_vec(), subprotocols: subprotocols.to_vec(), idle }
+    Growth { origins: origins.to_vec(), subprotocols: subprotocols.to_vec(), idle: idle.to_vec() }
 }

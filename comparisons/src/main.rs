@@ -1,8 +1,8 @@
 //! Run with `cargo run --release -p comparisons`, on an idle machine with valgrind. It takes some twenty minutes, and writes
-//! `docs/results/measured.md`, its two charts, and the bars in `comparisons/bars.json`.
+//! `docs/results/measured.md`, its two charts, the numbers in `comparisons/measured.json`, and the bars in `comparisons/bars.json`.
 //!
 //! `-- --counts` runs only what needs no clock, and fails if a counted figure is worse than its bar by more than 2 %. `-- --bars`
-//! writes the bars only.
+//! writes the bars only, and `-- --report` writes the report of the numbers again.
 
 mod bars;
 mod chart;
@@ -39,10 +39,17 @@ fn main() {
             let measured = measure::all();
             report::print(&measured);
             bars::write(&bars::figures(&measured));
-            report::write(&measured, &growth::measure());
+            let growth = growth::measure();
+            report::save(&measured, &growth);
+            report::write(&measured, &growth);
+        }
+        ["--report"] => {
+            let (measured, growth) = report::saved();
+            report::print(&measured);
+            report::write(&measured, &growth);
         }
         _ => {
-            eprintln!("usage: comparisons [--counts | --bars]");
+            eprintln!("usage: comparisons [--counts | --bars | --report]");
             std::process::exit(2);
         }
     }

@@ -1,6 +1,16 @@
 //! What is around a server: TLS, and what watches and limits it.
 
-use std::{convert::Infallible, env, fs::File, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    env,
+    fs::File,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     ServiceExt,
@@ -9,8 +19,8 @@ use axum::{
     response::Response,
     serve::ListenerExt,
 };
-use tls_listener::TlsListener;
-use tokio::net::TcpListener;
+use tls_listener::{AsyncAccept, AsyncListener, TlsListener};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -63,7 +73,7 @@ impl Setup {
         S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
     {
         if self.tls {
-            let listener = TlsListener::new(acceptor(), listener);
+            let listener = TlsListener::new(acceptor(), NoDelay(listener));
             return axum::serve(listener, service.into_make_service()).await.expect("served");
         }
         let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a TCP stream"));
@@ -85,6 +95,28 @@ fn record_metrics() {
 #[cfg(not(feature = "metrics"))]
 fn record_metrics() {
     panic!("built without metrics");
+}
+
+/// Has each connection send at once what is written, as [`ListenerExt::tap_io`] does without TLS.
+struct NoDelay(TcpListener);
+
+impl AsyncAccept for NoDelay {
+    type Connection = TcpStream;
+    type Address = SocketAddr;
+    type Error = io::Error;
+
+    fn poll_accept(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.0.poll_accept(cx).map_ok(|(stream, peer)| {
+            stream.set_nodelay(true).expect("a TCP stream");
+            (stream, peer)
+        })
+    }
+}
+
+impl AsyncListener for NoDelay {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
 }
 
 fn client(parts: &Parts) -> Option<ConnectionKey> {
