@@ -13,6 +13,7 @@ step bash ci/models.sh
 step bash ci/mutants.sh
 step bash ci/clients.sh
 step bash ci/applications.sh
+step bash ci/book.sh
 step bash ci/http3.sh
 step bash ci/cluster.sh
 step bash ci/fuzz.sh

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # shellcheck source=ci/packages.sh
 source ci/packages.sh
-packages curl=curl systemd-analyze=systemd
+packages curl=curl openssl=openssl systemd-analyze=systemd
 export PYTHONDONTWRITEBYTECODE=1
 venv=target/guide-venv
 python3 -m venv "$venv"

@@ -1,54 +1,44 @@
-//! The code of the README and of the guide, compiled by the tests.
+#![doc = include_str!("../docs/guide/index.md")]
 
+macro_rules! pages {
+    ($($name:ident $file:literal)*) => {$(
+        #[doc = include_str!(concat!("../docs/guide/", $file))]
+        pub mod $name {}
+    )*};
+}
+
+pages! {
+    guard "guard.md"
+    why "why.md"
+    frameworks "frameworks.md"
+    policy "policy.md"
+    subprotocols "subprotocols.md"
+    handlers "handlers.md"
+    framing "framing.md"
+    connections "connections.md"
+    proxies "proxies.md"
+    hardening "hardening.md"
+    authentication "authentication.md"
+    keepalive "keepalive.md"
+    observing "observing.md"
+    http2 "http2.md"
+    http3 "http3.md"
+    testing "testing.md"
+    cluster "cluster.md"
+    client "client.md"
+    troubleshooting "troubleshooting.md"
+    faq "faq.md"
+    checks "checks.md"
+    costs "costs.md"
+    examples "examples.md"
+    glossary "glossary.md"
+    from_axum "from-axum.md"
+    from_fastwebsockets "from-fastwebsockets.md"
+    from_tokio_tungstenite "from-tokio-tungstenite.md"
+    from_yawc "from-yawc.md"
+}
+
+/// The code of the README.
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
-#[doc = include_str!("../docs/guide/checks.md")]
-mod checks {}
-#[doc = include_str!("../docs/guide/client.md")]
-mod client {}
-#[doc = include_str!("../docs/guide/connections.md")]
-mod connections {}
-#[doc = include_str!("../docs/guide/costs.md")]
-mod costs {}
-#[doc = include_str!("../docs/guide/frameworks.md")]
-mod frameworks {}
-#[doc = include_str!("../docs/guide/framing.md")]
-mod framing {}
-#[doc = include_str!("../docs/guide/handlers.md")]
-mod handlers {}
-#[doc = include_str!("../docs/guide/hardening.md")]
-mod hardening {}
-#[doc = include_str!("../docs/guide/http2.md")]
-mod http2 {}
-#[doc = include_str!("../docs/guide/http3.md")]
-mod http3 {}
-#[doc = include_str!("../docs/guide/index.md")]
-mod index {}
-#[doc = include_str!("../docs/guide/observing.md")]
-mod observing {}
-#[doc = include_str!("../docs/guide/policy.md")]
-mod policy {}
-#[doc = include_str!("../docs/guide/proxies.md")]
-mod proxies {}
-#[doc = include_str!("../docs/guide/subprotocols.md")]
-mod subprotocols {}
-#[doc = include_str!("../docs/guide/testing.md")]
-mod testing {}
-#[doc = include_str!("../docs/guide/troubleshooting.md")]
-mod troubleshooting {}
-#[doc = include_str!("../docs/guide/why.md")]
-mod why {}
-#[doc = include_str!("../docs/guide/from-axum.md")]
-mod from_axum {}
-#[doc = include_str!("../docs/guide/from-fastwebsockets.md")]
-mod from_fastwebsockets {}
-#[doc = include_str!("../docs/guide/from-tokio-tungstenite.md")]
-mod from_tokio_tungstenite {}
-#[doc = include_str!("../docs/guide/from-yawc.md")]
-mod from_yawc {}
-#[doc = include_str!("../docs/guide/guard.md")]
-mod guard {}
-#[doc = include_str!("../docs/guide/cluster.md")]
-mod cluster {}
-#[doc = include_str!("../docs/guide/examples.md")]
-mod examples {}

@@ -1,27 +1,42 @@
-//! A tower `Layer` that owns the WebSocket opening handshake for axum, tower and hyper.
+//! Protects WebSockets in axum, tower and hyper from foreign pages, and hands your handler the upgraded stream.
 //!
-//! It decides every WebSocket handshake by the letter of RFC 6455 and RFC 8441, lets only the pages connect that may
-//! (same-origin by default), selects the subprotocol, and hands the upgraded byte stream to the handler. It does not
-//! frame messages: that is for the library of your choice, on a stream that any of them takes.
+//! A browser lets any page open a WebSocket to your server, with your visitor's cookies: cross-site WebSocket hijacking. One line stops
+//! this. Your handlers do not change:
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::Router;
+//! use ws_handshake::WsHandshakeLayer;
+//!
+//! fn guarded(app: Router) -> Router {
+//!     app.layer(WsHandshakeLayer::new()) // last, after every route
+//! }
+//! ```
+//!
+//! The layer checks each handshake by RFC 6455, RFC 8441 and RFC 9220. By default, same-origin pages and non-browser clients may connect.
+//! [`WsHandshakeLayer`] has the methods for other origins, hosts, subprotocols and compression.
+//!
+//! # A handler
+//!
+//! A handler that takes [`WsStream`] accepts the handshake and gets the byte stream, for the framing library that you prefer. Here it is
+//! tokio-tungstenite, with the feature `tungstenite`:
 //!
 #![cfg_attr(all(feature = "axum", feature = "tungstenite"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "axum", feature = "tungstenite")), doc = "```ignore")]
 //! use axum::{Router, routing::any};
 //! use futures_util::{SinkExt, TryStreamExt};
-//! use ws_handshake::{Subprotocols, WsHandshakeLayer, WsStream};
+//! use ws_handshake::{Connections, WsHandshakeLayer, WsStream};
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! // `any`, not `get`: over HTTP/2 the method is `CONNECT`.
-//! let app = Router::new().route("/ws", any(echo)).layer(
-//!     WsHandshakeLayer::new()
-//!         .add_trusted_origins(["https://*.example.com"])?
-//!         .subprotocols(Subprotocols::new(["v2.chat", "v1.chat"])?),
-//! );
+//! let layer = WsHandshakeLayer::new()
+//!     .add_trusted_origins(["https://*.example.com"])?
+//!     .connections(Connections::new().limit(10_000));
+//! // `any`, because over HTTP/2 the method is `CONNECT`.
+//! let app = Router::new().route("/ws", any(echo)).layer(layer);
 //! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
 //! # Ok(())
 //! # }
 //!
-//! /// Extracting the stream accepts the handshake: the handler is the connection.
 //! async fn echo(stream: WsStream) {
 //!     let Ok(mut socket) = stream.into_tungstenite(None).await else { return };
 //!     while let Ok(Some(message)) = socket.try_next().await {
@@ -32,41 +47,37 @@
 //! }
 //! ```
 //!
-//! Put the layer last, after every route: it protects only the routes that were added before it.
+//! # The guide
 //!
-//! `into_tungstenite` needs the feature `tungstenite`. Its read buffer is 4 KiB; tungstenite's own default is 128 KiB for
-//! each socket.
+//! The [guide] reads from top to bottom. Some of its pages:
 //!
-//! # Three floors
-//!
-//! - [`handshake`] and the policy ([`Policy`], [`AllowOrigin`], [`AllowHost`], [`Subprotocols`]): the RFCs and this
-//!   server's rules as pure functions over the `http` crate's types, always there.
-//! - The middleware (`WsHandshakeLayer`, `WsUpgrade`, `WsStream`): tower and hyper. Feature `tower`.
-//! - The axum extractors. Feature `axum`, on by default, as is `http2`.
-//!
-//! Above them stand the framing libraries on the stream, the client's end, and what tests an application in memory.
-//!
-//! A newcomer to the code reads `handshake/mod.rs` (the rules), `policy/decide.rs` (the decision), `middleware/service.rs`
-//! (where it is applied), `middleware/handoff.rs` (when the stream is released) and `extract.rs` (what a handler gets).
+//! - start: [protect an existing app](guide::guard), [why `Origin` matters](guide::why), [other frameworks](guide::frameworks)
+//! - build: [who may connect](guide::policy), [handlers](guide::handlers), [framing libraries](guide::framing)
+//! - run: [limits, lifetimes and graceful shutdown](guide::connections), [reverse proxies](guide::proxies),
+//!   [authentication](guide::authentication), [observability](guide::observing)
+//! - help: [troubleshooting](guide::troubleshooting), [FAQ](guide::faq)
 //!
 //! # Features
 //!
-//! - `axum` (default): extractors for `WsUpgrade` and `WsStream`, and `WsUpgrade::on_upgrade`.
-//! - `http2` (default): handshakes over HTTP/2. Without it they are refused (501). The server has to announce extended `CONNECT`,
-//!   as `axum::serve` does with axum's own feature `http2`.
-//! - `metrics`: handshakes, connections and bytes, counted by the `metrics` facade.
-//! - `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc`: that framing library on the stream.
-//! - `client`: `WsRequest`, the other end of the handshake, over a connection of your own.
-//! - `testing`: `testing::TestServer`, upgrades in memory through the real layer.
-//! - `tower`: the middleware alone. It logs with `tracing`: one event for each handshake decided and for each thing that goes
-//!   wrong after that, and a span for each connection.
-//!
-//! Without any of them there are four dependencies: `arc-swap`, `base64`, `http` and `sha1`.
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `axum` | yes | extractors for [`WsUpgrade`] and [`WsStream`], and [`WsUpgrade::on_upgrade`] |
+//! | `http2` | yes | WebSockets over HTTP/2. Without it, the layer refuses them (501) |
+//! | `metrics` | | counters, a gauge and a histogram, for the `metrics` facade: [`describe_metrics`] |
+//! | `tungstenite`, `fastwebsockets`, `tokio-websockets`, `yawc` | | one method on [`WsStream`] for that framing library |
+//! | `client` | | [`WsRequest`]: the client's handshake, on a connection that you opened |
+//! | `testing` | | [`testing::TestServer`]: tests in memory, through the real layer |
+//! | `tower` | | the layer for any tower service on hyper. It logs with `tracing` |
+//! | none | | [`Policy`] and [`mod@handshake`]: the rules as pure functions. Four dependencies: `arc-swap`, `base64`, `http`, `sha1` |
 //!
 //! # Limits
 //!
-//! A request that offers more than 32 subprotocols or 32 extensions is refused, and an `Origin` longer than 512 bytes or
-//! a host name longer than 254 is malformed.
+//! The layer refuses more than 32 subprotocols, more than 32 extensions, an `Origin` of more than 512 bytes, and a host name of more than 254
+//! bytes (400).
+#![cfg_attr(
+    not(all(feature = "axum", feature = "client", feature = "metrics", feature = "testing")),
+    expect(rustdoc::broken_intra_doc_links, reason = "the page names items of every feature")
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "client")]
@@ -118,13 +129,18 @@ pub use self::{
     },
 };
 
-#[cfg(all(
-    doctest,
-    feature = "axum",
-    feature = "fastwebsockets",
-    feature = "testing",
-    feature = "tokio-websockets",
-    feature = "tungstenite",
-    feature = "yawc"
+// Compiled by the tests, with every feature.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(
+        doctest,
+        feature = "axum",
+        feature = "client",
+        feature = "fastwebsockets",
+        feature = "testing",
+        feature = "tokio-websockets",
+        feature = "tungstenite",
+        feature = "yawc"
+    )
 ))]
-mod guide;
+pub mod guide;

@@ -1,5 +1,5 @@
-// The client `graphql-ws` against the applications that serve GraphQL. `ci/applications.sh` starts them and passes where each
-// listens.
+// The client `graphql-ws` against the applications that serve GraphQL. `ci/applications.sh` starts the applications and passes
+// their addresses.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -67,7 +67,7 @@ async fn send(mut sink: SplitSink<Socket, Message>, mut heard: broadcast::Receiv
     let _ = sink.send(Message::Close(Some(close))).await;
 }
 
-/// Tells everybody what this client says, until the client has closed or is gone.
+/// Sends this client's messages to everybody, until the client has closed or is gone.
 async fn receive(mut stream: SplitStream<Socket>, room: Room) {
     let mut name = None;
     while let Some(Ok(message)) = stream.next().await {

@@ -1,4 +1,4 @@
-//! What both endpoints of async-graphql serve: one query, and a subscription that counts down.
+//! The schema that both endpoints of async-graphql serve: one query, and a subscription that counts down.
 
 use async_graphql::{EmptyMutation, Object, Schema, Subscription};
 use futures_util::{Stream, stream};
@@ -26,7 +26,7 @@ impl Subscriptions {
         stream::iter((0..from).rev())
     }
 
-    /// Never yields, as a subscription to rare events.
+    /// Never yields, like a subscription to rare events.
     async fn silence(&self) -> impl Stream<Item = u32> {
         stream::pending()
     }

@@ -1,4 +1,4 @@
-//! Subscriptions of async-graphql over its axum integration, which knows nothing of this crate.
+//! Subscriptions of async-graphql over its axum integration, which does not depend on this crate.
 
 use std::{io, time::Duration};
 
@@ -29,7 +29,7 @@ pub(crate) async fn serve(listener: TcpListener, connections: Connections) -> io
     axum::serve(listener, app).await
 }
 
-/// As in the documentation of async-graphql.
+/// From the documentation of async-graphql.
 fn app() -> Router {
     Router::new()
         .route("/graphql", post_service(GraphQL::new(schema())))

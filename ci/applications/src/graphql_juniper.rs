@@ -1,4 +1,4 @@
-//! Subscriptions of juniper over its axum integration, which knows nothing of this crate.
+//! Subscriptions of juniper over its axum integration, which does not depend on this crate.
 
 use std::{io, sync::Arc};
 
@@ -35,7 +35,7 @@ impl Subscriptions {
         stream::iter((0..from).rev().map(Ok)).boxed()
     }
 
-    /// Never yields, as a subscription to rare events.
+    /// Never yields, like a subscription to rare events.
     async fn silence() -> BoxStream<'static, Result<i32, FieldError>> {
         stream::pending().boxed()
     }
@@ -52,7 +52,7 @@ pub(crate) async fn serve(listener: TcpListener, connections: Connections) -> io
     axum::serve(listener, app).await
 }
 
-/// As in the documentation of `juniper_axum`, except that `any` serves HTTP/2 too.
+/// From the documentation of `juniper_axum`, except that `any` serves HTTP/2 too.
 fn app() -> Router {
     Router::new()
         .route("/graphql", post(graphql::<Arc<Schema>>))

@@ -1,7 +1,7 @@
 //! An application of axum on AWS Lambda.
 //!
-//! Lambda answers one event with one response, so no connection can become a WebSocket. API Gateway holds the sockets, and
-//! sends their messages as events of another kind. Behind the layer plain requests pass, and handshakes are refused.
+//! Lambda answers one event with one response, so no connection can become a WebSocket. API Gateway keeps the sockets, and
+//! sends their messages as events of another kind. The layer passes plain requests on, and refuses handshakes.
 
 use axum::{Router, routing::get};
 use lambda_http::Error;

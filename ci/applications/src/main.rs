@@ -1,6 +1,7 @@
-//! Run with `cargo run -- chat`: serves one of these applications. A second argument is another address to listen on.
+//! Run with `cargo run -- chat`: serves one of these applications. To listen on another address, add it as the second argument.
 //!
-//! Each is small, and has one line for this crate: `.layer(WsHandshakeLayer::new())`. `cargo test` starts each and connects to it.
+//! Each application is small, and has one line for this crate: `.layer(WsHandshakeLayer::new())`. `cargo test` starts each one and
+//! connects to it.
 
 mod axum_07;
 mod axum_server;

@@ -27,7 +27,7 @@ async fn page() -> &'static str {
     "The socket is at /echo."
 }
 
-/// As in the documentation of salvo.
+/// From the documentation of salvo.
 #[handler]
 async fn echo(request: &mut Request, response: &mut Response) -> Result<(), StatusError> {
     WebSocketUpgrade::new().upgrade(request, response, send_back).await

@@ -1,6 +1,6 @@
-//! A server of Socket.IO that sends back what it is told.
+//! A Socket.IO server that echoes messages.
 //!
-//! socketioxide is a layer that answers before any route. So `WsHandshakeLayer` is added after it, and is outside.
+//! socketioxide is a layer that answers before any route. So add `WsHandshakeLayer` after it, as the outer layer.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! The client of the tests: it opens sockets as a page does, and sends plain requests. It waits at most 10 seconds for each
-//! answer.
+//! The client of the tests: it opens sockets like a page, and sends plain requests. The client waits at most 10 seconds for
+//! each answer.
 
 pub(crate) mod graphql;
 
@@ -23,7 +23,7 @@ pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 pub(crate) const FOREIGN_ORIGIN: &str = "https://evil.example";
 
-/// An application that listens until this is dropped.
+/// An application that listens until this value is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
@@ -41,7 +41,7 @@ impl Server {
         Self { address, task: tokio::spawn(async move { drop(served.await) }) }
     }
 
-    /// As [`start`](Self::start), with connections that have room for one.
+    /// Like [`start`](Self::start), with a limit of one connection.
     pub(crate) async fn start_with_room_for_one<F, Served>(serve: F) -> (Self, Connections)
     where
         F: FnOnce(TcpListener, Connections) -> Served,
@@ -98,7 +98,7 @@ impl Server {
         }
     }
 
-    /// Opens a socket over HTTP/2 from a page of this server. A page of another site is refused before.
+    /// Opens a socket over HTTP/2 from a page of this server. Before that, asserts that a page of another site is refused.
     pub(crate) async fn open_over_http2(&self, path: &str, subprotocols: &[&str]) -> WebSocketStream<WsStream> {
         let refusal = self.handshake_over_http2(path, FOREIGN_ORIGIN, subprotocols).await.unwrap_err();
         assert_eq!(refusal, 403, "{path} over HTTP/2");
@@ -124,7 +124,7 @@ impl Server {
         answer(Client::new().get(self.url(path))).await
     }
 
-    /// Holds that there is no second place beside `socket`, and that a drain closes `socket` with 1001.
+    /// Asserts that a second connection is refused while `socket` is open, and that a drain closes `socket` with 1001.
     pub(crate) async fn limits_and_drains(
         &self, connections: &Connections, path: &str, subprotocol: Option<&str>, socket: &mut Socket,
     ) {
@@ -160,7 +160,7 @@ pub(crate) async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocke
     within(socket.send(text.into())).await.unwrap();
 }
 
-/// The next text. Pings are left out.
+/// The next text, without pings.
 pub(crate) async fn hear<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> String {
     loop {
         match within(socket.next()).await.unwrap().unwrap() {
@@ -197,7 +197,7 @@ pub(crate) async fn close_code(socket: &mut Socket) -> u16 {
     code.expect("a close code")
 }
 
-/// The output of a future, which has to come within 10 seconds.
+/// The output of a future. Panics after 10 seconds.
 pub(crate) async fn within<F: IntoFuture>(future: F) -> F::Output {
     timeout(Duration::from_secs(10), future).await.expect("an answer within 10 s")
 }

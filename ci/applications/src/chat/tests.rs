@@ -19,7 +19,7 @@ enum Chat {
     Stream,
 }
 
-/// A chat that has two places, and what stops it.
+/// A chat with a limit of two connections, and the sender that stops the chat.
 async fn start(chat: Chat) -> (Server, Connections, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel();
     let connections = Connections::new().limit(2);

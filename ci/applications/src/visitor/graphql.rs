@@ -7,7 +7,7 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::{FOREIGN_ORIGIN, Server, answer, close, hear, say};
 
-/// Holds that a foreign page is refused at `path`, and that the own page's subscription counts down.
+/// Asserts that a foreign page is refused at `path`, and that the subscription of the server's own page counts down.
 pub(crate) async fn counts_down(server: &Server, path: &str) {
     server.refuses_foreign_pages(path).await;
     let mut socket = server.open_with_subprotocol(path, "graphql-transport-ws").await;
@@ -23,7 +23,7 @@ pub(crate) async fn counts_down_over_http2(server: &Server, path: &str) {
     assert_eq!(heard, [json!({"left": 0})], "{path}");
 }
 
-/// Holds that a query is answered, from a foreign page too: the layer does not judge plain requests.
+/// Asserts that the server answers a query, from a foreign page too: the layer does not check plain requests.
 pub(crate) async fn answers_queries(server: &Server) {
     let query = Client::new()
         .post(server.url("/graphql"))
@@ -33,7 +33,7 @@ pub(crate) async fn answers_queries(server: &Server) {
     assert_eq!(answer(query).await, (200, r#"{"data":{"greeting":"hello"}}"#.to_owned()));
 }
 
-/// What a subscription yields until it is complete.
+/// The values that a subscription yields until it is complete.
 pub(crate) async fn subscription<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>, query: &str,
 ) -> Vec<Value> {
@@ -44,7 +44,7 @@ pub(crate) async fn subscription<S: AsyncRead + AsyncWrite + Unpin>(
         match message["type"].as_str() {
             Some("next") => heard.push(message["payload"]["data"].take()),
             Some("complete") => return heard,
-            // juniper sends one from time to time.
+            // juniper sends a pong from time to time.
             Some("pong") => {}
             _ => panic!("{message}"),
         }
