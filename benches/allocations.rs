@@ -1,4 +1,4 @@
-//! Run with `cargo bench --bench allocations`: how often serving a request allocates, with the layer and without.
+//! Run with `cargo bench --bench allocations`: counts the allocations of a request, with the layer and without.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 
 #[path = "../tests/allocations/measure.rs"]

@@ -1,7 +1,7 @@
-//! Run with `cargo bench --features testing --bench handshake`: how long the parts of a handshake take, by criterion.
+//! Run with `cargo bench --features testing --bench handshake`: measures the parts of a handshake, with criterion.
 //!
-//! Times are for comparing one machine with itself. What must not depend on it is counted: `--bench decision`, and
-//! `comparisons`, where the others are measured beside.
+//! Compare times only on the same machine. Figures that must not depend on the machine are counted: see `--bench decision`, and
+//! `comparisons`, which also measures the other crates.
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 
 #[path = "decision/cases.rs"]
@@ -24,7 +24,8 @@ use ws_handshake::{Origin, WsHandshakeLayer, WsStream, testing::TestServer};
 criterion_group!(benches, decision, origins, page, in_memory);
 criterion_main!(benches);
 
-/// Floor 1: read, decide by 1,000 origins and 4 subprotocols, write the head; beside an answer that looks at the key alone.
+/// The pure functions: read a request, decide with 1,000 origins and 4 subprotocols, and write the head. Next to an answer that checks
+/// only the key.
 fn decision(criterion: &mut Criterion) {
     let (policy, parts) = (cases::policy(), cases::parts());
     let mut group = criterion.benchmark_group("decision");
@@ -44,7 +45,7 @@ fn origins(criterion: &mut Criterion) {
     }
 }
 
-/// A request that is no handshake, through the router, with the layer and without.
+/// A plain request through the router, with the layer and without.
 fn page(criterion: &mut Criterion) {
     let runtime = runtime();
     let page = Router::new().route("/", get(async || "a page"));
@@ -56,7 +57,7 @@ fn page(criterion: &mut Criterion) {
     }
 }
 
-/// From the client's request to both ends of the stream, through a server of hyper's, in memory.
+/// From the client's request to both ends of the stream, through hyper's server, in memory.
 fn in_memory(criterion: &mut Criterion) {
     let runtime = runtime();
     let straight = any(async |_: WsStream| ());

@@ -1,5 +1,5 @@
-//! Run with `cargo bench -p ws-handshake --all-features --bench reads`: the instructions of a read of 64 bytes, with and without
-//! lifetimes, counted by valgrind's callgrind. It fails where lifetimes make more than 1 % of a difference.
+//! Run with `cargo bench -p ws-handshake --all-features --bench reads`: counts the instructions of a read of 64 bytes, with and without
+//! lifetimes, with valgrind's callgrind. The benchmark fails if lifetimes add more than 1 %.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "a ratio of counts is rounded anyway")]
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Small applications of several web frameworks behind the layer, each with a real client: ci/applications. Then the JavaScript
-# client graphql-ws, against those that serve GraphQL.
+# Runs the small applications of ci/applications: several web frameworks behind the layer, each with a real client. Then runs the
+# JavaScript client graphql-ws against the applications that serve GraphQL.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# A separate target directory, so that this build overwrites no other one.
+# A separate target directory, so that this build does not overwrite another one.
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/applications")
 export CARGO_TARGET_DIR
 cargo test --quiet --locked --manifest-path ci/applications/Cargo.toml

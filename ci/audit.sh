@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What tools of others say of the crate: its dependencies, its features, its public face, and Miri.
+# Runs third-party tools on the crate: its dependencies, its features, its public API, and Miri.
 #
-# `--write` writes ci/public-api.txt rather than comparing it.
+# `--write` writes ci/public-api.txt instead of comparing it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,7 +13,7 @@ tool cargo-public-api 0.52.0
 nightly rust-src miri
 
 echo "--- licences, sources, duplicates"
-# In a copy of the published package: in the workspace, other packages turn on features of the crate.
+# In a copy of the published package, because other packages of the workspace turn on features of the crate.
 package=$(mktemp -d)
 trap 'rm -rf "$package"' EXIT
 cargo package --quiet --locked --allow-dirty --no-verify -p ws-handshake --target-dir "$package/target"
@@ -21,7 +21,7 @@ tar -xzf "$package"/target/package/ws-handshake-*.crate -C "$package" --strip-co
 cargo deny --manifest-path "$package/Cargo.toml" --locked --all-features check licenses sources
 cargo deny --manifest-path "$package/Cargo.toml" --locked --features http2,metrics,testing check bans
 
-# The framing libraries know nothing of each other: in pairs they count as one.
+# The framing libraries do not depend on each other, so they count as one feature in pairs.
 features() {
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
     local libraries=fastwebsockets,tokio-websockets,tungstenite,yawc
@@ -31,7 +31,7 @@ features() {
         --exclude-all-features --exclude-no-default-features
 }
 
-# This compiles one crate again and again, by one core. The other is for what follows.
+# This compiles one crate again and again, on one core. The other core runs the next steps.
 log=$(mktemp)
 features >"$log" 2>&1 &
 features=$!
@@ -50,7 +50,7 @@ fi
 echo "$(wc -l <ci/public-api.txt) items, as in ci/public-api.txt"
 
 echo "--- Miri, over what reads a peer's bytes"
-# The tables, and few of the cases that are made up: those have their time in the fuzzers.
+# Runs the tables, and only a few generated cases: the fuzzers generate more.
 PROPTEST_CASES=2 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p ws-handshake --quiet --no-default-features --lib -- handshake:: grammar::
 
 echo "--- each feature, each pair of features, and the documentation of each"

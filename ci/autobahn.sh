@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Autobahn's cases against each framing library, behind the layer and by its own accept, and against Python's `websockets`,
+# Runs Autobahn's cases against each framing library, behind the layer and with its own accept, and against Python's `websockets`,
 # through the example `gateway` and without it: docs/results/autobahn.md.
 #
-# `--write` writes that file rather than comparing it. `--full` has the cases about permessage-deflate send all of their
+# `--write` writes that file instead of comparing it. With `--full`, the cases about permessage-deflate send all of their
 # messages. `SERVERS=FILE ci/autobahn.sh` takes the executable of comparisons/benches/framing from there instead of building it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -48,7 +48,7 @@ both() {
     wait "$behind"
 }
 
-# A library behind the layer and by its own accept at once, and no more: some cases measure time.
+# Runs at most two at once, a library behind the layer and with its own accept, because some cases measure time.
 for library in fastwebsockets tokio-websockets tungstenite yawc; do
     deflate=()
     [[ $library == yawc ]] || deflate=(--without-deflate)

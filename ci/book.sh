@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The guide as a book of mdBook, and as a module of the crate's documentation: it builds, and every link within it leads somewhere.
+# Builds the guide as an mdBook and as a module of the crate's documentation, and checks every link within it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked without running the crate.
+# All checks that do not run the crate.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -7,7 +7,7 @@ cargo fmt --all --check
 
 echo "clippy --workspace --all-features"
 cargo clippy --quiet --locked --workspace --all-features --all-targets -- -D warnings
-# Each pair of features is for ci/audit.sh, on the library alone: tests may be all that uses an item.
+# ci/audit.sh checks each pair of features, on the library alone, because an item may be used only by tests.
 for features in "" "--no-default-features --features axum" "--no-default-features --features tower" --no-default-features; do
     echo "clippy ${features:-(default features)}"
     # shellcheck disable=SC2086 # several arguments, or none

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Clients that nobody here wrote, browsers and libraries, against the examples `echo` and `tls`: each opens a socket, echoes 1 MiB and
-# closes, and is refused with a foreign origin.
+# Runs third-party clients, browsers and libraries, against the examples `echo` and `tls`. Each client opens a socket, echoes 1 MiB and
+# closes. With a foreign origin, each client is refused.
 #
-#   ci/clients.sh           all of them
+#   ci/clients.sh           all clients
 #   ci/clients.sh --quick   Chromium, and the libraries in Python and JavaScript
-#   ci/clients.sh --write   all of them; writes docs/results/clients.md and tests/cases/clients.json
+#   ci/clients.sh --write   all clients; writes docs/results/clients.md and tests/cases/clients.json
 #
-# `PROGRAMS=DIRECTORY ci/clients.sh` takes the programs built there, as in `target/debug`, instead of building them.
+# `PROGRAMS=DIRECTORY ci/clients.sh` uses the programs in that directory, such as `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

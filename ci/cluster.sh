@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A rolling restart: three nodes of the example `cluster` behind Debian's HAProxy, with its Redis, are restarted one after
-# the other under 2,000 clients, with the commands of docs/guide/cluster.md. Then a third node joins two others.
+# A rolling restart with 2,000 clients: restarts three nodes of the example `cluster` one after the other, behind Debian's HAProxy
+# and with its Redis, with the commands of docs/guide/cluster.md. Then a third node joins two others.
 #
 # `--write` writes docs/results/cluster.md.
 set -euo pipefail
@@ -11,5 +11,5 @@ export PATH=$PATH:/usr/sbin
 source ci/packages.sh
 packages redis-server=redis-server haproxy=haproxy
 
-# By `cargo test` of the whole workspace, so that nothing is built twice: `cargo bench` would build it all for release.
+# Uses `cargo test` of the whole workspace, so that nothing is built twice: `cargo bench` would build everything for release.
 cargo test --quiet --locked --workspace --all-features --bench cluster -- "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Each target of fuzz/ on nightly, three at a time. What that finds on its way goes into a temporary directory; an input that
-# fails is left in fuzz/artifacts. `cargo test -p ws-handshake-fuzz` replays the corpora.
+# Runs each target of fuzz/ on nightly, three at a time. New inputs go into a temporary directory, and failing inputs stay in
+# fuzz/artifacts. `cargo test -p ws-handshake-fuzz` replays the corpora.
 #
 #   ci/fuzz.sh        half a minute each
 #   ci/fuzz.sh 1200   that many seconds each
@@ -14,7 +14,7 @@ source ci/packages.sh
 nightly
 tool cargo-fuzz 0.13.2
 
-# Without a sanitizer, for there is no unsafe code here. And what is compiled soonest, for it does not run for long.
+# Without a sanitizer, because there is no unsafe code here. And with a fast build, because the targets do not run for long.
 options=(--sanitizer none --codegen-units 16)
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TERM_QUIET=true
 cargo +nightly fuzz build "${options[@]}"
@@ -37,7 +37,7 @@ fuzz() {
         -max_total_time="$seconds" -timeout=10 -dict="$dictionary" >"$work/$1.log" 2>&1
 }
 
-# conclude TARGET PID: waits for it, and says with how many executions and what coverage it was done.
+# conclude TARGET PID: waits for the target, and prints its number of executions and its coverage.
 failed=()
 conclude() {
     if wait "$2" && closing=$(grep -aE '^#[0-9]+\s+DONE' "$work/$1.log"); then

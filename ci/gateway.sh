@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The example `gateway` beside nginx and HAProxy: how fast each is in front of the same upstream. It takes two minutes.
+# Compares the speed of the example `gateway`, nginx and HAProxy, in front of the same upstream. Takes two minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PATH:/usr/sbin

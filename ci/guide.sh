@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What README and the guide tell a reader to run: docs/guide.
+# Runs the commands that the README and the guide (docs/guide) tell a reader to run.
 #
-# `PROGRAMS=DIRECTORY ci/guide.sh` takes the programs built there, as in `target/debug`, instead of building them.
+# `PROGRAMS=DIRECTORY ci/guide.sh` uses the programs in that directory, such as `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

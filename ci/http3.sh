@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The example `http3`, driven over HTTP/3 by aioquic and by Debian's Chromium.
+# Tests the example `http3` over HTTP/3, with aioquic and Debian's Chromium.
 #
-# `--write` also measures it on a link that loses packets, next to HTTP/2, and writes docs/results/http3.md. That needs the
+# `--write` also compares the example with HTTP/2 on a link that loses packets, and writes docs/results/http3.md. This needs the
 # rights to make network namespaces.
 #
-# `PROGRAMS=DIRECTORY ci/http3.sh` takes the programs built there, as in `target/debug`, instead of building them.
+# `PROGRAMS=DIRECTORY ci/http3.sh` uses the programs in that directory, such as `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,7 +1,7 @@
-"""Fails on a circle of imports between the files of `src`, and on an import that goes up a floor.
+"""Fails on a circle of imports between the files of `src`, and on an import from a higher level.
 
-Run as `python3 ci/imports.py [SRC]`. A `mod.rs` and `lib.rs` only declare and re-export: whoever imports through one
-depends on the file that owns the name, and files of the same directory name that file themselves. Tests and models are exempt.
+Run as `python3 ci/imports.py [SRC]`. A `mod.rs` and `lib.rs` only declare and re-export: an import through one
+depends on the file that owns the name. Files of the same directory import from that file directly. Tests and models are exempt.
 """
 
 import re
@@ -9,9 +9,9 @@ import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-# From low to high; those of one row may import each other, as long as there is no circle.
-FLOORS = [
-    # The first four know nothing of handshakes.
+# From low to high. Modules of one row may import each other, as long as there is no circle.
+LEVELS = [
+    # The first four do not know about handshakes.
     {"sync"},
     {"connections"},
     {"observe"},
@@ -31,7 +31,7 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 class File:
-    """One source file: the paths it names, what it re-exports, and what else stands in it."""
+    """One source file: the paths that it names, its re-exports, and its other contents."""
 
     def __init__(self, path, module):
         self.path, self.module = path, module
@@ -81,7 +81,7 @@ class File:
         return i + 1
 
     def read(self):
-        i, inline, depth = 0, [], 0  # `inline`: the inline modules around, each with the depth of its braces
+        i, inline, depth = 0, [], 0  # `inline`: the surrounding inline modules, each with the depth of its braces
         while i < len(self.tokens):
             token, here = self.at(i), self.module + tuple(name for name, _ in inline)
             if token == "#":
@@ -160,7 +160,7 @@ def owners(files, path, through=()):
         return [(file, through)]
     through += (file,)
     if not rest:
-        # The module itself was imported: what is taken out of it is not known, so that it counts as all of it.
+        # The module itself was imported. The names used from it are unknown, so all of it counts.
         rest = ("*",)
     if rest[0] == "*":
         exports = file.exports.values()
@@ -170,9 +170,9 @@ def owners(files, path, through=()):
     return [(file, through)]
 
 
-def floor(file):
+def level(file):
     top = file.module[0] if file.module else None
-    return next((number for number, names in enumerate(FLOORS) if top in names), None)
+    return next((number for number, names in enumerate(LEVELS) if top in names), None)
 
 
 def find_circle(graph):
@@ -197,8 +197,8 @@ def check(src):
             if file.more_than_mod:
                 faults.append(f"{file.path}:{file.more_than_mod}: more than `mod` and `use`")
             continue
-        if floor(file) is None:
-            faults.append(f"{file.path}: is on no floor: give it one in ci/imports.py")
+        if level(file) is None:
+            faults.append(f"{file.path}: is on no level: give it one in ci/imports.py")
             continue
         imported = graph.setdefault(file.path, set())
         for line, path in file.paths:
@@ -206,7 +206,7 @@ def check(src):
             for owner, through in owners(files, path):
                 if owner is file:
                     continue
-                if floor(owner) is None or floor(owner) > floor(file):
+                if level(owner) is None or level(owner) > level(file):
                     faults.append(f"{where} goes up to {owner.path}")
                 elif owner.module[:1] == file.module[:1] and through:
                     faults.append(f"{where} goes through {through[-1].path}: import from {owner.path}")
@@ -214,7 +214,7 @@ def check(src):
     imports = sum(map(len, graph.values()))
     while circle := find_circle(graph):
         faults.append("circle: " + " imports ".join(map(str, circle)))
-        # Opened, to find the next one.
+        # Break this circle, to find the next one.
         graph[circle[0]].remove(circle[1])
     if not imports:
         faults.append(f"no imports found in {src}")

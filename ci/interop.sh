@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Clients that nobody here wrote, against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium, and over
-# HTTP/2 Chromium and Node's own client. And servers of Node's `ws` and Python's `websockets`, for the examples
-# `client` and `doctor`.
+# Runs third-party clients against the examples: Node's `ws`, Python's `websockets`, Debian's Chromium, and over HTTP/2 Chromium
+# and Node's own client. Also runs the examples `client` and `doctor` against servers of Node's `ws` and Python's `websockets`.
 #
-# `PROGRAMS=DIRECTORY ci/interop.sh` takes the programs built there, as in `target/debug`, instead of building them.
+# `PROGRAMS=DIRECTORY ci/interop.sh` uses the programs in that directory, such as `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

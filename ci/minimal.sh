@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The oldest versions that Cargo.toml admits, of every dependency but what only the tests need: the crate still builds.
+# Builds the crate with the oldest versions that Cargo.toml allows, of every dependency except those that only tests need.
 #
-# yawc is left out, which wants a newer hyper than this crate does.
+# yawc is left out, because it needs a newer hyper than this crate does.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -19,10 +19,10 @@ case ${1:-today} in
     *) shard=(--sharding round-robin --shard "$1") ;;
 esac
 
-# A mutant is one small change, which is what incremental builds are for. Few cases are made up, because a table should find it.
+# A mutant is one small change, so incremental builds help. Only a few cases are generated, because a table should notice the mutant.
 export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=none CARGO_PROFILE_TEST_DEBUG=none PROPTEST_CASES=32
 
 status=0
 cargo mutants -p ws-handshake "${shard[@]}" --jobs 2 --output target --colors never || status=$?
-# 3 says that a test ran out of time and that no mutant survived: a loop without an end counts as noticed.
+# 3 means that a test timed out and that no mutant survived: an endless loop counts as noticed.
 ((status == 0 || status == 3))

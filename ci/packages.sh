@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# To be sourced by scripts that need programs of Debian's or of cargo's, or Rust's nightly toolchain.
+# Sourced by scripts that need programs from Debian or from cargo, or Rust's nightly toolchain.
 
-# packages PROGRAM=PACKAGE...: installs what is not there, without starting it.
+# packages PROGRAM=PACKAGE...: installs the missing packages, without starting them.
 packages() {
     local wanted missing=()
     for wanted in "$@"; do
@@ -10,7 +10,7 @@ packages() {
     install_packages "${missing[@]}"
 }
 
-# libraries PACKAGE...: the same, for packages that bring no program.
+# libraries PACKAGE...: the same, for packages without a program.
 libraries() {
     local wanted missing=()
     for wanted in "$@"; do
@@ -21,7 +21,7 @@ libraries() {
 
 install_packages() {
     (($# == 0)) || (
-        # Debian starts what it installs, unless this file says no.
+        # Debian starts the services that it installs, unless this file says no.
         policy=/usr/sbin/policy-rc.d
         if [[ ! -e $policy ]]; then
             trap 'rm -f "$policy"' EXIT
@@ -33,12 +33,12 @@ install_packages() {
     )
 }
 
-# tool NAME VERSION: installs a program of cargo's, if it is not there.
+# tool NAME VERSION: installs a program with cargo, if it is missing.
 tool() {
     command -v "$1" >/dev/null || cargo install --quiet --locked "$1@$2"
 }
 
-# nightly COMPONENT...: installs Rust's nightly toolchain with these, if they are not there.
+# nightly COMPONENT...: installs Rust's nightly toolchain with these components, if they are missing.
 nightly() {
     rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal || {
         echo "a nightly toolchain is needed: rustup toolchain install nightly" >&2

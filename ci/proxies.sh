@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Debian's proxies in front of the example `echo`, each by its snippet of docs/proxies; a newer Caddy, over HTTP/3; and three
-# that forbid a path, in front of a server of tests/server.
+# Tests Debian's proxies in front of the example `echo`, each with its snippet of docs/proxies. Also tests a newer Caddy over HTTP/3,
+# and three proxies that forbid a path, in front of a server of tests/server.
 #
-# `PROGRAMS=DIRECTORY ci/proxies.sh` takes the programs built there, as in `target/debug`, instead of building them.
+# `PROGRAMS=DIRECTORY ci/proxies.sh` uses the programs in that directory, such as `target/debug`, instead of building them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin
@@ -11,7 +11,7 @@ PATH=$PATH:/usr/sbin
 source ci/packages.sh
 packages apache2=apache2-bin caddy=caddy chromium=chromium haproxy=haproxy nghttpx=nghttp2-proxy nginx=nginx-light
 [[ -d ci/interop/node/node_modules ]] || npm ci --prefix ci/interop/node --no-fund --no-audit --loglevel=error
-# Debian's Caddy does not take WebSockets over HTTP/3.
+# Debian's Caddy does not support WebSockets over HTTP/3.
 venv=target/http3-venv
 python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check -r ci/http3/requirements.txt
@@ -20,7 +20,7 @@ python3 -m venv "$venv"
 source ci/suites.sh
 programs
 
-# Where each proxy listens, and where the suite itself stands between a proxy and the example.
+# The address of each proxy, and the address at which the suite itself sits between a proxy and the example.
 proxies=(
     NGINX NGINX_BRIEF NGINX_DEFAULT_HOST NGINX_LISTED NGINX_NAMED NGINX_PORTLESS APACHE APACHE_BRIEF CADDY
     HAPROXY HAPROXY_BRIEF HAPROXY_HTTP2 HAPROXY_HTTP2_BRIEF HAPROXY_SHARED HAPROXY_BARE
@@ -29,7 +29,7 @@ proxies=(
 )
 taps=(HAPROXY_HTTP2_TAP HAPROXY_SHARED_TAP HAPROXY_BARE_TAP NGHTTPX_HTTP2_TAP)
 addresses=("${proxies[@]}" "${taps[@]}" SMUGGLED_TO)
-# Below those that the system gives to outgoing connections, any of which could take one before its proxy does.
+# Below the ports that the system gives to outgoing connections, which could take a port before its proxy does.
 free_ports() {
     node -e '
         const net = require("net");
@@ -54,22 +54,22 @@ start ECHO echo --addr $any --subprotocol v2.chat --subprotocol v1.chat
 start LISTS_PUBLIC echo --addr $any --allow-origin "http://$NGINX_LISTED"
 export ECHO_LOG=$work/ECHO
 
-# The proxies run as nobody, who reads and writes here, and without the variables above: nginx takes `NGINX` for its
-# own.
+# The proxies run as the user nobody, who needs to read and write here. They run without the variables above, because nginx uses
+# `NGINX` itself.
 chmod 711 "$work"
 run=$work/run
 mkdir -m 777 "$run"
 unprivileged=(env -i "PATH=$PATH" "HOME=$run" "XDG_CONFIG_HOME=$run" "XDG_DATA_HOME=$run")
 ((EUID != 0)) || unprivileged+=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
 
-# snippet FILE ADDRESS UPSTREAM [SED...]: the snippet with these for the addresses in it, and changed by what SED says.
+# snippet FILE ADDRESS UPSTREAM [SED...]: the snippet with these addresses, changed by the SED expressions.
 snippet() {
     local file=$1 address=$2 upstream=$3
     shift 3
     sed -E -e "s/\b8080\b/${address#*:}/; s/\b3000\b/${upstream#*:}/" "${@/#/--expression=}" "docs/proxies/$file"
 }
 
-# launch NAME COMMAND...: runs it until the end.
+# launch NAME COMMAND...: runs the command until the script ends.
 launch() {
     local name=$1
     shift
@@ -78,7 +78,7 @@ launch() {
     pids+=($!)
 }
 
-# listens VARIABLE...: waits until something listens on the address in each.
+# listens VARIABLE...: waits until a program listens on the address in each variable.
 listens() {
     for variable in "$@"; do
         for ((i = 0; i < 100; i++)); do
@@ -111,7 +111,7 @@ $(
     snippet nginx.conf "$NGINX_NAMED" app "$no_host" 's|//127.0.0.1:app|//app|'
     # shellcheck disable=SC2016
     snippet nginx.conf "$NGINX_PORTLESS" "$ECHO" 's/\$http_host;/$host;/'
-    # Whatever is asked for may be upgraded, but for the path that is forbidden.
+    # Any path may be upgraded, except the forbidden one.
     snippet nginx.conf "$NGINX_FORBIDS" "$SMUGGLED_TO" 's|location /ws|location = /admin { return 403; }\n    location ~ .|'
 )
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# To be sourced by `.ci/run` and `ci/full.sh`: steps that are timed, all of which run, and a table of them at the end.
+# Sourced by `.ci/run` and `ci/full.sh`: runs and times all steps, and prints a table at the end.
 
 # Incremental builds do not help here: no crate is compiled twice in a row.
 export CARGO_INCREMENTAL=0
@@ -7,7 +7,7 @@ export CARGO_INCREMENTAL=0
 steps=()
 failed=0
 
-# step COMMAND...: runs it, and notes how long it took and whether it passed.
+# step COMMAND...: runs the command, and records its time and whether it passed.
 step() {
     local began=$SECONDS verdict=passed
     printf '\n=== %s\n' "$*"

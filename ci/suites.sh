@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# To be sourced by scripts that start servers and run suites of tests against them.
+# Sourced by scripts that start servers and run test suites against them.
 
-# programs: builds the examples and the programs of the other packages, unless $PROGRAMS is the directory of built ones. With
-# the features that `cargo test --workspace --all-features` has built them with.
+# programs: builds the examples and the programs of the other packages, unless $PROGRAMS is the directory of built ones. Uses
+# the same features as `cargo test --workspace --all-features`.
 programs() {
     if [[ -z ${PROGRAMS:-} ]]; then
         cargo build --quiet --locked --workspace --all-features --bins --examples
@@ -26,13 +26,13 @@ stop() {
 }
 trap stop EXIT
 
-# start VARIABLE PROGRAM ARGUMENT...: starts a program, given by its name or by its path, and puts the HOST:PORT that it prints
-# in the variable.
+# start VARIABLE PROGRAM ARGUMENT...: starts a program, given by name or path, and puts the HOST:PORT that the program prints
+# into the variable.
 start() {
     local variable=$1 program=$2 address=
     [[ $program == */* ]] || program=$(program "$program")
     shift 2
-    : >"$work/$variable.stdout" # which the background process creates only in its own time
+    : >"$work/$variable.stdout" # because the background process creates it later
     "$program" "$@" >"$work/$variable.stdout" 2>"$work/$variable.stderr" &
     local pid=$!
     pids+=("$pid")
@@ -58,7 +58,7 @@ suite() {
     "$@" || failed+=("$name")
 }
 
-# Fails if a suite has failed, or a server did not last until its end.
+# Fails if a suite has failed, or if a server ended before its suite.
 conclude() {
     for pid in "${pids[@]}"; do
         kill -0 "$pid" 2>/dev/null || failed+=("a server ended early")

@@ -1,9 +1,8 @@
-//! Run with `cargo run --example cases -- 127.0.0.1:8080`, where a server has its WebSocket at `/ws`.
+//! Run with `cargo run --example cases -- 127.0.0.1:8080`, with any server that has its WebSocket at `/ws`.
 //!
-//! It holds that server, of any make, against the cases of `tests/cases`, whose README describes them. Each file is for a
-//! server with the policy that is printed before its score; name the files that fit how yours is configured:
-//! `cargo run --example cases -- 127.0.0.1:8080 tests/cases/key.json tests/cases/version.json`. The exit status is 1 if
-//! the server differs in a case.
+//! Tests the server, in any language, with the cases of `tests/cases`, whose README describes them. Each file is for a server with the
+//! policy that is printed before its score. Name the files that fit your server's policy: `cargo run --example cases -- 127.0.0.1:8080
+//! tests/cases/key.json tests/cases/version.json`. The exit status is 1 if the server fails a case.
 
 #[path = "../tests/cases/runner/mod.rs"]
 mod runner;

@@ -1,7 +1,6 @@
 //! Run with `cargo run --example chat`, and open the address that it prints in two tabs.
 //!
-//! A room in which everybody hears what anybody says, by the subprotocol `v1.chat`: the first message is the name, and
-//! each one after it is said to all.
+//! A chat room with the subprotocol `v1.chat`. A client's first message is its name, and everybody gets each later message.
 
 use std::{
     collections::HashSet,
@@ -84,14 +83,14 @@ async fn visit(room: &Room, stream: WsStream) -> Result<(), Box<dyn Error + Send
             () = &mut closing => break,
         }
     }
-    // The server is about to stop. What the client sends until it answers the close is read, so that it sees that.
+    // Read until the client answers the close, so that the client sees the close.
     let code = CloseCode::from(closing.close_code());
     socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
     while socket.try_next().await?.is_some() {}
     Ok(())
 }
 
-/// Waits for a name that nobody has; `None` if the visitor leaves before.
+/// Waits for an unused name. Returns `None` if the visitor leaves before.
 async fn enter<'a>(
     room: &'a Room, socket: &mut WebSocketStream<WsStream>,
 ) -> Result<Option<Visitor<'a>>, tungstenite::Error> {
@@ -123,7 +122,7 @@ impl Room {
     }
 }
 
-/// Somebody in the room, who leaves it however the handler ends.
+/// A visitor in the room, who leaves the room in any case when the handler ends.
 struct Visitor<'a> {
     room: &'a Room,
     name: String,

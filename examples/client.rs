@@ -1,11 +1,11 @@
 //! Run with `cargo run --example client -- ws://127.0.0.1:3000/ws hello`, with the example `echo` at that address.
 //!
-//! The other end: it connects, says what was agreed on, sends each further argument as a message, prints what comes back,
-//! and closes. A refusal is printed with its headers and its body. Options:
+//! A client: connects, prints what was agreed on, sends each further argument as a message, prints the answers, and closes. If the server
+//! refuses, the client prints the headers and the body. Options:
 //!
-//! - `--subprotocol v1.chat`: a subprotocol to offer, the most preferred first; may be given several times.
-//! - `--header "Authorization: Bearer 0xfeed"`: a header to send; may be given several times.
-//! - `--origin https://app.example.com`: the page to connect from, as a browser names it.
+//! - `--subprotocol v1.chat`: a subprotocol to offer, in order of preference. Repeatable.
+//! - `--header "Authorization: Bearer 0xfeed"`: a header to send. Repeatable.
+//! - `--origin https://app.example.com`: the origin of the page to connect from.
 
 use std::{error::Error, time::Duration};
 

@@ -1,10 +1,10 @@
 //! Run with `cargo run --example echo`, and open the address that it prints.
 //!
-//! `/` is a page that opens the socket at `/ws`, sends, and shows what comes back. Options, behind `--`:
+//! `/` is a page that opens the socket at `/ws`, sends, and shows the answers. Options, after `--`:
 //!
 //! - `--addr 127.0.0.1:3000`: where to listen.
-//! - `--allow-origin https://*.example.com`: another origin whose pages may connect; may be given several times.
-//! - `--subprotocol v1.chat`: a subprotocol to speak, the most preferred first; may be given several times.
+//! - `--allow-origin https://*.example.com`: another origin whose pages may connect. Repeatable.
+//! - `--subprotocol v1.chat`: a subprotocol to speak, in order of preference. Repeatable.
 
 use std::{error::Error, net::SocketAddr};
 
@@ -36,7 +36,7 @@ fn layer(args: &Args) -> Result<WsHandshakeLayer, ConfigError> {
         layer = layer.subprotocols(Subprotocols::new(&args.subprotocol)?);
     }
     if args.addr.ip().is_loopback() {
-        // A page whose name was made to resolve to this machine is of the same origin as its own requests.
+        // With DNS rebinding, an attacker's page has the same origin as its own requests to this machine.
         layer = layer.allow_host(AllowHost::loopback());
     }
     Ok(layer)

@@ -1,6 +1,6 @@
 //! Run with `cargo run --example hyper`, and connect to the address that it prints.
 //!
-//! A tower service without axum: HTTP and WebSocket on one port of hyper's own server.
+//! A tower service without axum: HTTP and WebSocket on one port of hyper's server.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .service(service_fn(handle));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Not `?`: out of files, this fails until some connections have ended.
+            // Not `?`: without free file descriptors, this fails until some connections have ended.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };

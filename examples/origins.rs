@@ -1,8 +1,7 @@
-//! Run with `cargo run --example origins -- origins.txt`, and edit that file while it serves.
+//! Run with `cargo run --example origins -- origins.txt`, and edit that file while the server runs.
 //!
-//! The file lists one origin a line, as in `https://*.example.com`; empty lines and those that begin with `#` are
-//! skipped. A new list is in force at once. A file with a mistake, or without a final newline and so perhaps half
-//! written, leaves the old list in force; an empty file is one of these.
+//! The file lists one origin per line, such as `https://*.example.com`. Empty lines and lines that begin with `#` are skipped. A new list
+//! applies at once. If the file has a mistake, is empty, or has no final newline and so may be half written, the old list stays in force.
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
@@ -29,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads the file whenever it has changed, and puts what it lists in force.
+/// Reads the file when it has changed, and applies its list.
 async fn reload(path: PathBuf, mut text: String, origins: OriginList) {
     let mut ticks = time::interval(Duration::from_millis(200));
     loop {

@@ -1,6 +1,6 @@
 //! Run with `cargo run --example same_url`, and open the address that it prints.
 //!
-//! One URL answers a page to a browser, and the socket to that page's script.
+//! One URL serves a page to a browser, and the socket to that page's script.
 
 use std::error::Error;
 
@@ -42,7 +42,7 @@ async fn page_or_socket(ws: Option<WsUpgrade>) -> Response {
                 eprintln!("socket ended: {error}");
             }
         }),
-        // A cache must not give the page to whoever asks for the socket.
+        // A cache must not give the page to a client that asks for the socket.
         None => ([(VARY, "upgrade")], Html(PAGE)).into_response(),
     }
 }

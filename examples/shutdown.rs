@@ -1,8 +1,8 @@
-//! Run with `cargo run --example shutdown`, connect some clients to the address that it prints, and stop it by Ctrl-C or
-//! SIGTERM. It serves sockets over HTTP/2 too.
+//! Run with `cargo run --example shutdown`, connect some clients to the address that it prints, and stop it with Ctrl-C or SIGTERM. The
+//! example serves sockets over HTTP/2 too.
 //!
-//! The server then refuses handshakes, asks each client to close, spread over five seconds, ends the sockets that are open
-//! after ten seconds, and exits. The first argument is another address to listen on.
+//! The server then refuses handshakes, and asks each client to close, spread over five seconds. After ten seconds, it ends the sockets
+//! that are still open, and exits. The first argument is another address to listen on.
 
 use std::{io, time::Duration};
 
@@ -41,7 +41,7 @@ async fn main() -> io::Result<()> {
 const OVER: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Echoes, and closes when it is asked to.
+/// Echoes, and closes when asked to.
 async fn echo(stream: WsStream) {
     let mut closing = stream.closing();
     let Ok(mut socket) = stream.into_tungstenite(None).await else { return };
@@ -57,12 +57,12 @@ async fn echo(stream: WsStream) {
     // 1001: the server is about to stop.
     let code = CloseCode::from(closing.close_code());
     if socket.close(Some(CloseFrame { code, reason: "".into() })).await.is_ok() {
-        // What the client sends until it answers the close is read, so that nothing is cut off.
+        // Read until the client answers the close, so that nothing is cut off.
         while let Ok(Some(_)) = socket.try_next().await {}
     }
 }
 
-/// Sends a message back; `false` once there is none.
+/// Sends a message back. Returns `false` after the last one.
 async fn answer(
     socket: &mut WebSocketStream<WsStream>, message: tungstenite::Result<Option<tungstenite::Message>>,
 ) -> tungstenite::Result<bool> {
@@ -73,7 +73,7 @@ async fn answer(
     }
 }
 
-/// Ctrl-C, or what systemd, Docker and Kubernetes send.
+/// Ctrl-C, or SIGTERM from systemd, Docker and Kubernetes.
 async fn asked_to_stop() {
     #[cfg(unix)]
     let terminated = async {

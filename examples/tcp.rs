@@ -1,6 +1,6 @@
 //! Run with `cargo run --example tcp`, and connect to the address that it prints.
 //!
-//! The handshake by hand: a bare `TcpListener`, `httparse`, and the pure functions of this crate. No HTTP library, no
+//! The handshake without a framework: a plain `TcpListener`, `httparse`, and the pure functions of this crate. No HTTP library, no
 //! runtime, one thread for each connection.
 
 use std::{
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let policy = Policy::new().allow_host(AllowHost::loopback());
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
-            // Not `?`: out of files, this fails until some connections have ended.
+            // Not `?`: without free file descriptors, this fails until some connections have ended.
             thread::sleep(Duration::from_millis(100));
             continue;
         };
@@ -46,7 +46,7 @@ fn serve(mut stream: TcpStream, policy: &Policy) -> Result<(), Box<dyn Error>> {
     };
     let answer = match ClientHandshake::from_parts(&parts) {
         Ok(None) => return write(&mut stream, &page()),
-        // No predicate of this policy is asynchronous: its decisions are ready at once.
+        // No predicate of this policy is asynchronous, so its decisions are ready at once.
         Ok(Some(client)) => policy.decide(&client, &parts).now().ok_or("undecided")?,
         Err(rejection) => Err(rejection),
     };
@@ -66,7 +66,7 @@ fn page() -> Response<&'static str> {
     response
 }
 
-/// Reads up to the empty line behind the fields, and keeps what the client sent beyond it.
+/// Reads up to the empty line after the headers, and keeps the bytes that the client sent after it.
 fn read_head(stream: &mut TcpStream) -> Result<(Parts, Vec<u8>), Box<dyn Error>> {
     let mut bytes = Vec::new();
     while bytes.len() < 16 * 1024 {

@@ -1,7 +1,7 @@
 //! Run with `cargo test --example tested`.
 //!
-//! A small application, and a file of tests to be copied: state and extractors, cookies on the answer, refusals, limits by
-//! address, timeouts and a drain, through the real layer and in memory, with and without a framing library.
+//! A small app, and a test file to copy: state and extractors, cookies in the response, refusals, limits by address, timeouts and a drain.
+//! The tests use the real layer, in memory, with and without a framing library.
 
 use std::{
     net::SocketAddr,
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What a test needs is handed in: the state, and the connections.
+/// Tests pass in what they need: the state, and the connections.
 fn app(visits: Arc<AtomicUsize>, connections: &Connections) -> Result<Router, ConfigError> {
     let connections = connections.clone().limit_per(2, |parts| {
         let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
@@ -52,7 +52,7 @@ fn app(visits: Arc<AtomicUsize>, connections: &Connections) -> Result<Router, Co
     Ok(routes.layer(layer).with_state(visits))
 }
 
-/// Echoes, with the room's name before it. Who has no ticket is refused, and who has is told how often that was so.
+/// Echoes, with the room's name before each message. Refuses visitors without a ticket, and tells the others how often that has happened.
 async fn room(
     State(visits): State<Arc<AtomicUsize>>, Path(room): Path<String>, headers: HeaderMap, mut ws: WsUpgrade,
 ) -> Response {
@@ -68,7 +68,7 @@ async fn room(
     let Ok(mut socket) = stream.into_tungstenite(None).await else { return StatusCode::OK.into_response() };
     loop {
         tokio::select! {
-            // A visitor who says nothing for a minute has gone to sleep.
+            // A visitor who says nothing for a minute is considered gone.
             message = timeout(Duration::from_secs(60), socket.try_next()) => match message {
                 Ok(Ok(Some(message))) if message.is_text() => {
                     let text = message.to_text().unwrap_or_default();
@@ -87,7 +87,7 @@ async fn room(
     StatusCode::OK.into_response()
 }
 
-/// Bytes without frames: sends eight of them for each that it gets.
+/// Bytes without frames: sends eight bytes for each byte that it gets.
 async fn time(mut stream: WsStream) {
     while stream.read_u8().await.is_ok() {
         if stream.write_u64(0).await.is_err() {
@@ -112,7 +112,7 @@ mod tests {
         TestServer::new(app(Arc::default(), connections).unwrap())
     }
 
-    /// A visitor with all that it takes, from an address of its own.
+    /// A valid visitor with its own address.
     fn visitor(server: &TestServer<Router>, last: u8) -> TestRequest<Router> {
         let peer = SocketAddr::from(([192, 0, 2, last], 4711));
         server
@@ -167,13 +167,13 @@ mod tests {
         assert_eq!(visitor(&server, 1).connect().await.unwrap_err().status(), StatusCode::TOO_MANY_REQUESTS);
         let _another = visitor(&server, 2).connect().await.unwrap();
         drop(first);
-        // The server has to see that it has gone.
+        // The server has to notice that the visitor has disconnected.
         while visitor(&server, 1).connect().await.is_err() {
             tokio::task::yield_now().await;
         }
     }
 
-    /// A minute that takes no time.
+    /// A paused clock: the minute takes no time.
     #[tokio::test(start_paused = true)]
     async fn a_visitor_who_says_nothing_is_sent_away() {
         let start = Instant::now();
@@ -194,7 +194,7 @@ mod tests {
         );
         let mut polite = polite.into_tungstenite(None).await.unwrap();
         assert_eq!(polite.try_next().await.unwrap(), Some(Message::Close(None)));
-        // The answer to the close is sent by reading on.
+        // Reading on sends the answer to the close.
         assert!(polite.try_next().await.unwrap().is_none());
         let refused = visitor(&server, 3).connect().await.unwrap_err();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -1,8 +1,11 @@
 //! Run with `cargo run --example token`, and open the address that it prints.
 //!
-//! A page cannot send an `Authorization` with its handshake, and a token in the URL ends up in logs. Here it comes as a
-//! subprotocol that is taken out before anybody sees it: `bearer.` with the key itself, or, better, `ticket.` with a ticket
-//! that the key was traded for, which is of use once, within 30 seconds, to one user and on one origin.
+//! A page cannot send an `Authorization` header with its handshake, and a token in the URL ends up in logs. In this example, the token
+//! comes as a subprotocol, which the layer removes before other code sees it. There are two forms:
+//!
+//! - `bearer.` with the key itself
+//! - `ticket.` with a ticket that the page got for the key, which is better: a ticket works once, within 30 seconds, for one user and on
+//!   one origin
 //!
 //! The first argument is another address to listen on.
 
@@ -41,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whose key it is. A real application asks its own users here.
+/// Returns the owner of a key. A real application looks in its user database here.
 fn user_of(key: &str) -> Option<&'static str> {
     match key {
         "YWxpY2UncyBrZXk" => Some("alice"),
@@ -50,12 +53,12 @@ fn user_of(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Trades a key for a ticket. The page asks for it by `fetch`, which can send a field.
+/// Exchanges a key for a ticket. The page asks with `fetch`, which can send a header.
 async fn mint(State(tickets): State<Arc<Memory>>, headers: HeaderMap) -> Result<Response, StatusCode> {
     let field = |name| headers.get(name)?.to_str().ok();
     let key = field(header::AUTHORIZATION).and_then(|field| field.strip_prefix("Bearer "));
     let user = key.and_then(user_of).ok_or(StatusCode::UNAUTHORIZED)?;
-    // The ticket is good on the page that asks for it. Browsers say which one that is with every `POST`.
+    // The ticket is valid on the page that asks for it. Browsers send the page's origin with every `POST`.
     let origin = field(header::ORIGIN).and_then(|origin| origin.parse().ok()).ok_or(StatusCode::FORBIDDEN)?;
     let mut ticket = [0; 16];
     getrandom::fill(&mut ticket).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
@@ -64,10 +67,10 @@ async fn mint(State(tickets): State<Arc<Memory>>, headers: HeaderMap) -> Result<
     Ok(([(header::CACHE_CONTROL, "no-store")], BASE64_URL_SAFE_NO_PAD.encode(ticket)).into_response())
 }
 
-/// Greets whoever shows a key or a ticket, and echoes.
+/// Accepts a key or a ticket, greets the user, and echoes.
 async fn socket(State(tickets): State<Arc<Memory>>, ws: WsUpgrade) -> Result<Response, StatusCode> {
     let by_key = ws.secret_subprotocol("bearer.").and_then(user_of);
-    // Every ticket that is shown is spent, also beside a key or another ticket: so all of them are redeemed.
+    // Every ticket in the handshake is spent, even next to a key or another ticket, so all of them are redeemed.
     let by_ticket =
         ws.secret_subprotocols("ticket.").filter_map(|ticket| redeem(&*tickets, ticket, ws.origin())).last();
     let user = by_key.or(by_ticket).ok_or(StatusCode::UNAUTHORIZED)?;
@@ -89,21 +92,21 @@ async fn greet(user: &str, stream: WsStream) -> Result<(), Box<dyn Error + Send 
     Ok(())
 }
 
-/// Whose ticket it is, if it is good for a handshake from `origin`. The ticket is spent, good or not.
+/// Returns the ticket's user, if the ticket is valid for a handshake from `origin`. The ticket is spent, valid or not.
 fn redeem(tickets: &impl Tickets, ticket: &str, origin: Option<&Origin>) -> Option<&'static str> {
     let ticket = BASE64_URL_SAFE_NO_PAD.decode(ticket).ok()?;
     let grant = tickets.take(&ticket.try_into().ok()?)?;
-    // A client that names no origin is not the page that asked for it.
+    // A client without an origin is not the page that asked for the ticket.
     (grant.until > Instant::now() && origin == Some(&grant.origin)).then_some(grant.user)
 }
 
-/// How long a ticket is good: as long as a page needs to connect.
+/// How long a ticket is valid: long enough for a page to connect.
 const LIFETIME: Duration = Duration::from_secs(30);
 
-/// 128 bits from the system.
+/// 128 random bits from the system.
 type Ticket = [u8; 16];
 
-/// What a ticket is good for.
+/// What a ticket is valid for.
 struct Grant {
     user: &'static str,
     origin: Origin,
@@ -112,12 +115,11 @@ struct Grant {
 
 struct Full;
 
-/// Where tickets are kept. With several servers it is a store that they share, whose `take` is one operation, as `GETDEL`
-/// is in Redis.
+/// The store of tickets. Several servers need a shared store whose `take` is one operation, such as `GETDEL` in Redis.
 trait Tickets {
     fn put(&self, ticket: Ticket, grant: Grant) -> Result<(), Full>;
 
-    /// Takes a ticket out: of two that ask for the same, one gets it.
+    /// Takes a ticket out. If two clients ask for the same ticket, one gets it.
     fn take(&self, ticket: &Ticket) -> Option<Grant>;
 }
 
@@ -132,7 +134,7 @@ impl Tickets for Memory {
         if tickets.len() >= MOST {
             tickets.retain(|_, grant| grant.until > Instant::now());
         }
-        // Nobody takes the room of others.
+        // No user takes the room of others.
         let own = tickets.values().filter(|other| other.user == grant.user && other.until > Instant::now()).count();
         if tickets.len() >= MOST || own >= MOST_EACH {
             return Err(Full);

@@ -1,4 +1,4 @@
-//! axum extractors.
+//! Extractors for axum: `WsUpgrade`, `WsStream` and `ConnectionPermit`.
 
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
@@ -17,7 +17,7 @@ use crate::{
 
 /// Takes the handshake that the layer has approved.
 ///
-/// `Option<WsUpgrade>` is `None` for a request that is no handshake, so that one URL can serve a page and its socket.
+/// `Option<WsUpgrade>` is `None` if the request is not a handshake. So one URL can serve a page and its socket.
 impl<S: Sync> FromRequestParts<S> for WsUpgrade {
     type Rejection = Rejection;
 
@@ -43,16 +43,16 @@ impl<S: Sync> FromRequestParts<S> for ConnectionPermit {
     }
 }
 
-/// Accepts the handshake: the handler is the connection.
+/// Accepts the handshake, and gives the handler the upgraded stream.
 ///
-/// It takes the whole request, so that it comes last, once all that could refuse the client has had its say. For a
-/// socket that may not be asked for, take an `Option<WsUpgrade>`.
+/// The extractor takes the whole request, so put it last. The extractors before it can then refuse the client. If the request may also ask
+/// for a page, take an `Option<WsUpgrade>` instead.
 impl<S: Sync> FromRequest<S> for WsStream {
     type Rejection = WsStreamRejection;
 
     fn from_request(mut request: Request, _: &S) -> impl Future<Output = Result<Self, WsStreamRejection>> + Send {
         let mut accepting = WsUpgrade::take_from(&mut request).map(WsUpgrade::accept_traced);
-        // The stream may live for days, and this future is a part of it. It holds no request, and nothing twice.
+        // The handler's future may live for days, and contains this future. So this future holds no request, and nothing twice.
         poll_fn(move |cx| match &mut accepting {
             Ok(accepting) => Pin::new(accepting).poll(cx).map_err(WsStreamRejection::Upgrade),
             Err(rejection) => Poll::Ready(Err(WsStreamRejection::Handshake(rejection.clone()))),
@@ -61,8 +61,8 @@ impl<S: Sync> FromRequest<S> for WsStream {
 }
 
 impl WsUpgrade {
-    /// Accepts the handshake: returns the whole answer, and runs `callback` with the stream once the layer has passed it
-    /// on; see [`on_upgrade_into`](Self::on_upgrade_into).
+    /// Accepts the handshake: returns the complete answer, and runs `callback` with the stream after the layer has passed the answer on.
+    /// See [`on_upgrade_into`](Self::on_upgrade_into).
     ///
     /// ```
     /// use axum::response::Response;
@@ -88,9 +88,9 @@ impl WsUpgrade {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WsStreamRejection {
-    /// There is no approved handshake to be accepted.
+    /// The request has no approved handshake to accept.
     Handshake(Rejection),
-    /// The handshake was accepted and did not become a stream.
+    /// The handshake was accepted, but the upgrade failed.
     Upgrade(UpgradeError),
 }
 
@@ -122,8 +122,8 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// For `?` in a handler. Once a handshake is accepted nobody reads what the handler returns; before, it says whose fault
-/// it was.
+/// Lets a handler use `?`. After a handshake is accepted, nobody reads what the handler returns. Before, the status says whose fault the
+/// error is.
 impl IntoResponse for UpgradeError {
     fn into_response(self) -> Response {
         let status = match self {

@@ -1,4 +1,4 @@
-//! Tokens, lists and parameters over all lines of a field (RFC 9110 §5.6).
+//! Reads tokens, lists and parameters from all lines of a header (RFC 9110 §5.6).
 
 use std::borrow::Cow;
 
@@ -9,31 +9,31 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| TCHAR[usize::from(*byte)])
 }
 
-/// Whether one line of a list of tokens has `token` in it, without regard to case.
+/// Whether one line of a token list contains `token`, in upper or lower case.
 #[inline]
 pub(crate) fn lists(line: &HeaderValue, token: &str) -> bool {
     let (line, token) = (line.as_bytes(), token.as_bytes());
-    // Most clients list one alone, and write it as the RFC does.
+    // Most clients send only this token, spelled as in the RFC.
     line == token || line.split(|byte| *byte == b',').any(|element| trim(element).eq_ignore_ascii_case(token))
 }
 
-/// All lines of a field as one list, given its first.
+/// Joins all lines of a header into one list.
 ///
-/// RFC 9110 §5.3: several lines of a field "combine" into one list, in order. One line is shared with the request, so that
-/// only a field on several lines costs an allocation.
+/// RFC 9110 §5.3: several lines of a field "combine" into one list, in order. A single line is shared with the request, so only a header on
+/// several lines costs an allocation.
 pub(crate) fn joined<'a>(headers: &HeaderMap, name: &HeaderName, lines: Lines<'a>) -> Option<Cow<'a, HeaderValue>> {
     match lines {
         Lines::None => None,
         Lines::One(line) => Some(Cow::Borrowed(line)),
         Lines::More => {
             let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-            // Lines that were field values each are one when commas stand between them.
+            // Each line is a valid header value, so the lines are one too when commas join them.
             HeaderValue::try_from(lines.join(&b", "[..])).ok().map(Cow::Owned)
         }
     }
 }
 
-/// The lines of a field, as far as it matters how many they are.
+/// Whether a header has no line, one line or more lines.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Lines<'a> {
     #[default]
@@ -60,7 +60,7 @@ pub(crate) fn is_element(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|text| elements(text.as_bytes()).eq([text.as_bytes()]))
 }
 
-/// Reads the tokens of a field from left to right, and steps over the whitespace behind each.
+/// Reads the tokens of a header from left to right, and skips the whitespace after each.
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
@@ -74,7 +74,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Steps over `delimiter`, if it is next.
+    /// Skips `delimiter`, if it comes next.
     #[inline]
     pub(crate) fn take(&mut self, delimiter: u8) -> bool {
         match self.rest {
@@ -86,13 +86,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over the commas between elements of a list.
+    /// Skips the commas between elements of a list.
     pub(crate) fn skip_empty_elements(&mut self) {
         // RFC 9110 §5.6.1.2: "MUST parse and ignore a reasonable number of empty list elements".
         while self.take(b',') {}
     }
 
-    /// Steps over a token, if one is next.
+    /// Reads a token, if one comes next.
     #[inline]
     pub(crate) fn token(&mut self) -> Option<&'a [u8]> {
         let (token, rest) = split_token(self.rest)?;
@@ -100,14 +100,14 @@ impl<'a> Cursor<'a> {
         Some(token)
     }
 
-    /// Steps over a token or a quoted string, and gives it as it is written.
+    /// Reads a token or a quoted string, and returns it as written.
     pub(crate) fn value(&mut self) -> &'a [u8] {
         let before = self.rest;
         self.token_or_quoted_token();
         trim(&before[..before.len() - self.rest.len()])
     }
 
-    /// Steps over a token, or over a quoted string that holds one once it is unescaped.
+    /// Skips a token, or a quoted string that is a token after unescaping.
     pub(crate) fn token_or_quoted_token(&mut self) -> bool {
         // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
         let [b'"', quoted @ ..] = self.rest else {
@@ -130,14 +130,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The token that a text begins with, and what follows it.
+/// Splits a text into the token at its start and the rest.
 #[inline]
 fn split_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = text.iter().position(|byte| !TCHAR[usize::from(*byte)]).unwrap_or(text.len());
     (length > 0).then(|| text.split_at(length))
 }
 
-/// Takes optional whitespace off both ends: spaces and tabs, nothing else (RFC 9110 §5.6.3).
+/// Removes optional whitespace at both ends: only spaces and tabs (RFC 9110 §5.6.3).
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     let mut bytes = trim_start(bytes);
     while let [rest @ .., b' ' | b'\t'] = bytes {

@@ -1,7 +1,7 @@
-//! Locks, atomics and `Notify`: those of the standard library and of tokio, or loom's where a model is checked.
+//! Locks, atomics and `Notify`: normally those of the standard library and of tokio, and loom's in model checks.
 //!
-//! `ci/models.sh` checks the models. The name is our own, because `cfg(loom)` changes tokio
-//! too. `Arc` stays the standard library's.
+//! `ci/models.sh` checks the models. The cfg has its own name, `ws_loom`, because `cfg(loom)` changes tokio too. `Arc` is always the
+//! standard library's.
 
 use std::sync::PoisonError;
 #[cfg(not(all(test, ws_loom)))]
@@ -15,12 +15,12 @@ pub(crate) use tokio::sync::Notify;
 #[cfg(all(test, ws_loom))]
 pub(crate) use self::notify::Notify;
 
-/// Takes a lock, also where a thread has panicked that held it: nothing here is left half done under a lock.
+/// Takes a lock, even if a thread panicked while it held the lock: no code in this crate leaves data half changed under a lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As much of tokio's `Notify` as is used here.
+/// The part of tokio's `Notify` that this crate uses.
 #[cfg(all(test, ws_loom))]
 mod notify {
     use std::{
@@ -52,7 +52,7 @@ mod notify {
         }
     }
 
-    /// Hears of every notification from its making on.
+    /// Gets every notification from its creation on.
     pub(crate) struct Notified<'a> {
         notify: &'a Notify,
         round: usize,

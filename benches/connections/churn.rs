@@ -1,4 +1,4 @@
-//! Connections that come and go in every way.
+//! Connections that open and close in every way.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -35,7 +35,7 @@ pub(super) async fn run(count: usize, time: Duration) {
     );
     let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
     let end = Instant::now() + time;
-    // More than there is room for, so that some are refused where the machine can serve as many.
+    // More clients than the limit, so that some are refused if the machine can serve as many.
     let clients: Vec<_> =
         (0..count * 13 / 10).map(|n| tokio::spawn(client(server.address(), n, end, Arc::clone(&counts)))).collect();
     for client in clients {
@@ -55,11 +55,11 @@ pub(super) async fn run(count: usize, time: Duration) {
     }
     println!();
     assert_eq!(most, count, "the limit was exceeded, or never reached");
-    // What is resident is for the system's allocator to say, which keeps what was freed.
+    // Resident memory is not checked: the system's allocator keeps freed memory.
     assert!(mib(after[0]) < mib(before[0]) + 1.0, "memory is not back");
 }
 
-/// Comes and goes until the end.
+/// Connects and disconnects until the end.
 async fn client(address: SocketAddr, number: usize, end: Instant, counts: Arc<[AtomicUsize; 2]>) {
     for turn in 0.. {
         let [first, second, way, ..] = RandomState::new().hash_one((number, turn)).to_ne_bytes();
@@ -69,7 +69,7 @@ async fn client(address: SocketAddr, number: usize, end: Instant, counts: Arc<[A
         }
         let mut stream = ask(address, ["/straight", "/callback", "/never"][usize::from(way % 16 / 7)]).await;
         if way % 16 >= 14 {
-            // It does not wait for the answer.
+            // This client does not wait for the answer.
             continue;
         }
         let accepted = status(&mut stream).await == 101;

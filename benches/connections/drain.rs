@@ -1,4 +1,4 @@
-//! A drain, as clients see it.
+//! A drain, from the view of the clients.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,8 +14,7 @@ use super::support::{Server, ask, open, status};
 pub(super) const OVER: Duration = Duration::from_secs(5);
 pub(super) const DEADLINE: Duration = Duration::from_secs(8);
 
-/// How often it is tried whether the signals are even: a machine that halts for a twentieth of a second has moved clients
-/// from one tenth to the next.
+/// How many tries the signals have to be even. A machine that halts for a twentieth of a second moves clients from one tenth to the next.
 const TRIES: usize = 5;
 
 pub(super) async fn run(count: usize) {
@@ -34,7 +33,7 @@ pub(super) async fn run(count: usize) {
     panic!("{TRIES} drains were uneven");
 }
 
-/// Drains a server, and gives how many of the polite were asked to close in each tenth of the time.
+/// Drains a server. Returns how many of the polite clients were asked to close in each tenth of the time.
 async fn drain(polite: usize, stubborn: usize) -> [usize; 10] {
     let mut server = Server::start("1000000");
     let talkers = open(server.address(), "/polite", polite).await;
@@ -74,7 +73,7 @@ async fn drain(polite: usize, stubborn: usize) -> [usize; 10] {
     tenths
 }
 
-/// Refused by a 503, or by a server that listens no more.
+/// Whether a client is refused, with a 503 or because the server no longer listens.
 async fn refused(address: SocketAddr) -> bool {
     if TcpStream::connect(address).await.is_err() {
         return true;
@@ -83,14 +82,14 @@ async fn refused(address: SocketAddr) -> bool {
     status(&mut stream).await == 503
 }
 
-/// What a client saw.
+/// The messages and signals that a client saw.
 struct Talk {
     asked_at: Instant,
     messages: u64,
     unanswered: u64,
 }
 
-/// Sends messages until it is asked to close, finishes then, and counts the answers.
+/// Sends messages until the server asks to close. Then finishes, and counts the answers.
 async fn talk(stream: TcpStream) -> Talk {
     let (mut read, mut write) = stream.into_split();
     let (stop, mut stopped) = oneshot::channel::<()>();
@@ -101,7 +100,7 @@ async fn talk(stream: TcpStream) -> Talk {
             messages += 1;
             sleep(Duration::from_millis(200)).await;
         }
-        // A last one, sent once the server has said that it is about to go.
+        // The last message, sent after the server has said that it stops.
         write.write_all(&messages.to_be_bytes()).await.unwrap();
         write.shutdown().await.unwrap();
         messages + 1

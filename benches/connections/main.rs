@@ -1,8 +1,8 @@
-//! Run with `cargo bench --bench connections`: limits under churn, a drain, peers that vanish, and what a permit weighs. It
-//! fails where one of them is not as it should be.
+//! Run with `cargo bench --bench connections`: limits while clients come and go, a drain, peers that vanish, and the memory of a permit.
+//! The benchmark fails if one of these is not as it should be.
 //!
-//! The server is a process of its own. `-- --seconds N` is how long the churn goes on, 60 by default; `-- --connections N`
-//! how many connections there are, 10,000 by default, each of which takes a file in either process.
+//! The server is a separate process. `-- --seconds N` sets how long clients come and go (default: 60). `-- --connections N` sets how many
+//! connections there are (default: 10,000). Each connection takes a file in both processes.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "ratios of counts are rounded anyway")]
 

@@ -1,4 +1,4 @@
-//! What a permit weighs.
+//! The memory of a permit.
 
 use super::support::{Server, open};
 
@@ -22,10 +22,10 @@ pub(super) async fn run(count: usize) {
         let [allocated, resident] = [0, 1].map(|at| each[with][at] - each[with - 1][at]);
         println!("{name:<20} {allocated:>6.0} {resident:>6.0}");
     }
-    // What is resident is a matter of the pages that the allocator has happened to touch.
+    // Resident memory is not compared, because it depends on the pages that the allocator has touched.
     let permit = each[2][0] - each[0][0];
     assert!(permit <= PERMIT * 1.02, "a permit takes {permit:.0} bytes, more than {PERMIT} by more than 2 %");
 }
 
-/// Bytes of a permit, and of its place among the others.
+/// The bytes of a permit, with its entry in the registry.
 const PERMIT: f64 = 157.0;

@@ -1,4 +1,4 @@
-//! The server: handlers that end in every way there is.
+//! The server: handlers that end in every possible way.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -24,17 +24,17 @@ use super::{
     support::discard,
 };
 
-/// Counts what is allocated and not freed: the system's allocator keeps what was freed, so that resident memory alone does
-/// not tell whether it is in use.
+/// Counts bytes that are allocated and not freed. The system's allocator keeps freed memory, so resident memory does not show whether
+/// memory is in use.
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// The most connections that a handler has ever seen.
+/// The highest number of connections that a handler has seen.
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// Serves until it is drained. What the connections are is their limit, `lifetimes`, or `none`.
+/// Serves until drained. `what` is the limit of connections, `lifetimes`, or `none`.
 pub(super) async fn run(what: &str) {
-    // Handlers panic here by the thousand.
+    // Handlers panic thousands of times here.
     std::panic::set_hook(Box::new(|_| ()));
     let connections = match what {
         "none" => Connections::new(),
@@ -70,14 +70,14 @@ pub(super) async fn run(what: &str) {
     println!("{} {}", drained.closed, drained.aborted);
 }
 
-/// Says that it is there, and ends as it is told: `p` panics, `r` returns, and the end of the stream is one.
+/// Sends a byte, and then ends as the client says: `p` panics, `r` or the end of the stream returns.
 async fn straight(State(open): State<Connections>, mut stream: WsStream) {
     MOST.fetch_max(open.len(), Ordering::Relaxed);
     let told = async { stream.write_all(b"!").await.and(stream.read_u8().await) };
     assert!(!matches!(told.await, Ok(b'p')), "as it was told");
 }
 
-/// Sends every message of eight bytes back. Asked to close it says so, and answers what was sent until then.
+/// Sends every message of eight bytes back. When asked to close, tells the client, and answers what the client sent until then.
 async fn polite(mut stream: WsStream) {
     let mut closing = stream.closing();
     let mut message = [0; 8];
@@ -105,7 +105,7 @@ async fn polite(mut stream: WsStream) {
     }
 }
 
-/// Sends a ping now and then, and ends when it is asked to.
+/// Sends pings, and ends when asked to close.
 async fn pings(stream: WsStream) {
     let closing = stream.closing();
     let (mut read, mut write) = tokio::io::split(stream);
@@ -121,7 +121,7 @@ async fn pings(stream: WsStream) {
     }
 }
 
-/// Does not heed the signal, and reads until the end.
+/// Ignores the signal, and reads until the end.
 async fn stubborn(mut stream: WsStream) {
     discard(&mut stream).await;
     tokio::time::sleep(Duration::from_millis(1)).await;

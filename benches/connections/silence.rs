@@ -1,4 +1,4 @@
-//! Peers that vanish without a word, beside others that stay.
+//! Peers that vanish without closing, next to peers that stay.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,10 +16,10 @@ pub(super) const PING: Duration = Duration::from_secs(4);
 pub(super) const PING_FRAME: [u8; 2] = [0x89, 0];
 const PONG_FRAME: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
 
-/// The longest interval between two sweeps. `Connections::idle_timeout` says how late it may notice silence.
+/// The longest time between two sweeps. `Connections::idle_timeout` documents how late a timeout may be.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// Some vanish behind a proxy that keeps their connections open and passes nothing on from a moment on, and as many stay.
+/// Half of the peers vanish behind a proxy that keeps their connections open but stops passing bytes on. The other half stay.
 pub(super) async fn run(count: usize) {
     println!("{count} peers that vanish behind a proxy without a FIN, and {count} that stay; idle timeout {IDLE:?}");
     let server = Server::start("lifetimes");
@@ -52,7 +52,7 @@ pub(super) async fn run(count: usize) {
     };
     let first = first.expect("one is the first");
     println!("the first was gone after {:.2} s, the last after {:.2} s", first.as_secs_f64(), last.as_secs_f64());
-    // Their last pongs came at any time in the interval between two pings before.
+    // The last pongs came at any time in the interval between the previous two pings.
     assert!(first + PING >= IDLE && last <= IDLE + SWEEP);
     sleep(2 * IDLE).await;
     let ended = staying.iter().filter(|peer| peer.is_finished()).count();
@@ -77,7 +77,7 @@ async fn forward_all(listener: TcpListener, server: SocketAddr, vanished: watch:
     }
 }
 
-/// Takes all that comes to the end, and passes none of it on after the peer has vanished: not even the end.
+/// Reads everything until the end, and passes nothing on after the peer has vanished, not even the end.
 async fn forward(mut peer: TcpStream, server: SocketAddr, mut vanished: watch::Receiver<bool>) {
     let mut server = TcpStream::connect(server).await.unwrap();
     tokio::select! {

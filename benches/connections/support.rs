@@ -1,4 +1,4 @@
-//! The server's process, and clients for it.
+//! The server's process, and its clients.
 
 use std::{
     io::{BufRead, BufReader},
@@ -49,19 +49,19 @@ impl Server {
         answer.rsplit("\r\n\r\n").next().unwrap().into()
     }
 
-    /// How many connections are open, and how many were at most.
+    /// The number of open connections, and the highest number so far.
     pub(super) async fn len(&self) -> (usize, usize) {
         let text = self.get("/len").await;
         let (open, most) = text.split_once(' ').unwrap();
         (open.parse().unwrap(), most.parse().unwrap())
     }
 
-    /// How much it has allocated and not freed, in bytes.
+    /// How many bytes the server has allocated and not freed.
     pub(super) async fn heap(&self) -> u64 {
         self.get("/heap").await.parse().unwrap()
     }
 
-    /// Waits until as many are open.
+    /// Waits until `expected` connections are open.
     pub(super) async fn opened(&self, expected: usize) {
         let start = Instant::now();
         while self.len().await.0 != expected {
@@ -70,7 +70,7 @@ impl Server {
         }
     }
 
-    /// How much of its memory is in RAM, in bytes.
+    /// How many bytes of the server's memory are in RAM.
     async fn resident(&self) -> u64 {
         sleep(Duration::from_millis(500)).await;
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -78,13 +78,13 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// What it has allocated and not freed, and what of its memory is in RAM, in bytes.
+    /// How many bytes the server has allocated and not freed, and how many bytes of its memory are in RAM.
     pub(super) async fn memory(&self) -> [u64; 2] {
         let resident = self.resident().await;
         [self.heap().await, resident]
     }
 
-    /// Whether it has come to its end by itself.
+    /// Whether the server has exited by itself.
     pub(super) async fn exited(&mut self) -> bool {
         for _ in 0..50 {
             if self.process.try_wait().unwrap().is_some_and(|status| status.success()) {
@@ -103,7 +103,7 @@ impl Drop for Server {
     }
 }
 
-/// Connects from one of many addresses, for one alone has not ports enough.
+/// Connects from one of many addresses, because one address does not have enough ports.
 pub(super) async fn connect(address: SocketAddr) -> TcpStream {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let [.., last] = (NEXT.fetch_add(1, Ordering::Relaxed) % 200).to_be_bytes();
@@ -128,7 +128,7 @@ pub(super) async fn ask_with(address: SocketAddr, path: &str, headers: &str) -> 
     stream
 }
 
-/// The status of the answer, whose head is read to its end.
+/// Reads the head of the response, and returns the status.
 pub(super) async fn status(stream: &mut TcpStream) -> u16 {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! A handshake as Chromium sends it, decided in full and answered unchecked.
+//! A handshake as Chromium sends it, with the full decision and with an unchecked answer.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use sha1::{Digest as _, Sha1};
 use ws_handshake::{AllowOrigin, OriginList, Policy, Subprotocols, handshake::ClientHandshake};
 
-/// The fields that Chromium sends.
+/// The headers that Chromium sends.
 const FIELDS: [(&str, &str); 13] = [
     ("host", "api.example.com"),
     ("connection", "Upgrade"),
@@ -40,7 +40,7 @@ pub(crate) fn origins(length: u32) -> OriginList {
     OriginList::new((0..length).map(|n| format!("https://app{n}.example.com"))).unwrap()
 }
 
-/// The head as hyper reads it: each value is a part of the one buffer that was read.
+/// The head as hyper reads it: each value is a part of one buffer.
 pub(crate) fn parts() -> Parts {
     let mut buffer = Bytes::from(FIELDS.map(|(_, value)| value).concat());
     let mut request = Request::get("/chat").body(()).unwrap();
@@ -56,7 +56,7 @@ pub(crate) fn decision(policy: &Policy, parts: &Parts) -> Response<()> {
     policy.decide(&client, parts).now().unwrap().unwrap().response()
 }
 
-/// The answer as axum's `extract::ws` writes it: it looks at nothing but the key.
+/// The response as axum's `extract::ws` writes it, which checks only the key.
 pub(crate) fn unchecked(parts: &Parts) -> Response<()> {
     Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
@@ -67,7 +67,7 @@ pub(crate) fn unchecked(parts: &Parts) -> Response<()> {
         .unwrap()
 }
 
-/// The same with the builder's moves taken out.
+/// The same without the builder's moves.
 pub(crate) fn unchecked_lean(parts: &Parts) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -1,4 +1,4 @@
-//! Run with `cargo bench --bench decision`: the instructions of the pure functions, counted by valgrind's callgrind.
+//! Run with `cargo bench --bench decision`: counts the instructions of the pure functions, with valgrind's callgrind.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "a ratio of counts is rounded anyway")]
 

@@ -1,4 +1,4 @@
-//! The floods: each ends by itself, and says what it came to.
+//! The floods: each ends by itself, and reports its result.
 
 use std::{
     collections::HashMap,
@@ -21,9 +21,9 @@ use super::support::{ask, ask_with, connect, status};
 
 pub(super) struct Flood {
     pub(super) name: &'static str,
-    /// What others ask for meanwhile.
+    /// The path that other clients request meanwhile.
     pub(super) visited: &'static str,
-    /// How many bytes more than before the server may have allocated at any time.
+    /// How many more bytes than before the server may have allocated at any time.
     pub(super) most_heap: u64,
     pub(super) run: Run,
 }
@@ -47,23 +47,23 @@ impl Flood {
         Self { name, visited: "/echo", most_heap: 100 << 20, run }
     }
 
-    /// Against a route with `rate_per`.
+    /// Uses a route with `rate_per`.
     const fn rated(name: &'static str, run: Run) -> Self {
         Self { name, visited: "/rated", most_heap: 12 << 20, run }
     }
 }
 
-/// How long the server waits for a head, and for a 101 to be written.
+/// How long the server waits for a head, and for hyper to write a 101.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many sockets and waiting handshakes the server has at most.
+/// The server's limit of sockets and waiting handshakes.
 pub(super) const LIMIT: usize = 1000;
-/// How often one key may try in that time.
+/// How many handshakes one key may try in that time.
 pub(super) const RATE: u32 = 10;
 pub(super) const RATE_WINDOW: Duration = Duration::from_secs(5);
-/// How many clients there are in a flood of connections that last.
+/// The number of clients in a flood of lasting connections.
 const CLIENTS: usize = 2000;
 const BATCH: usize = 200;
-/// How many handshakes there are in a flood of those.
+/// The number of handshakes in a flood of handshakes.
 const TRIES: usize = 10_000;
 
 /// A byte every 100 ms, from the first one on.
@@ -87,14 +87,14 @@ async fn slow_heads(address: SocketAddr) -> String {
     format!("{CLIENTS} clients, a byte every 100 ms; the last was ended after {:.1} s", longest.as_secs_f64())
 }
 
-/// Pages of a foreign origin.
+/// Handshakes of pages of a foreign origin.
 async fn refused(address: SocketAddr) -> String {
     let (statuses, rate) = tried(address, "/echo", "Origin: https://evil.example\r\n").await;
     assert_eq!(statuses, HashMap::from([(403, TRIES)]));
     format!("{TRIES} of a foreign origin, {rate:.0} a second")
 }
 
-/// The address that the proxy in front would have seen is the key.
+/// All handshakes have the same key: the address that the proxy in front has seen.
 async fn one_key(address: SocketAddr) -> String {
     let (statuses, rate) = tried(address, "/rated", "X-Forwarded-For: 192.0.2.1\r\n").await;
     let [opened, late] = [101, 429].map(|status| statuses.get(&status).copied().unwrap_or_default());
@@ -102,8 +102,8 @@ async fn one_key(address: SocketAddr) -> String {
     format!("{TRIES} of one address, {rate:.0} a second; {opened} opened, and the others were answered 429")
 }
 
-/// Tries one handshake after the other, each on its own connection, and gives how often there was which status, and how many
-/// there were in a second.
+/// Tries one handshake after the other, each on its own connection. Returns how often each status came, and how many handshakes there were
+/// in a second.
 async fn tried(address: SocketAddr, path: &str, header: &str) -> (HashMap<u16, usize>, f64) {
     let start = Instant::now();
     let mut statuses = HashMap::new();
@@ -116,8 +116,7 @@ async fn tried(address: SocketAddr, path: &str, header: &str) -> (HashMap<u16, u
     (statuses, TRIES as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Over HTTP/2, so that one connection can try for many keys. A foreign origin keeps the streams from being opened: the rate comes
-/// first.
+/// Over HTTP/2, one connection can try for many keys. The foreign origin keeps the streams from opening, and the rate is checked first.
 async fn many_keys(address: SocketAddr) -> String {
     const KEYS: u32 = 1_000_000;
     const CONNECTIONS: u32 = 4;
@@ -149,7 +148,7 @@ async fn many_keys(address: SocketAddr) -> String {
     format!("{KEYS} of as many addresses, {:.0} a second", f64::from(KEYS) / start.elapsed().as_secs_f64())
 }
 
-/// The handler waits for a 101 that is never sent, until the hand-off times out.
+/// The handler waits for a 101 that is never sent, until `handoff_timeout`.
 async fn replaced(address: SocketAddr) -> String {
     let streams = held(address, "/replaced", LIMIT / 2).await;
     let start = Instant::now();
@@ -161,8 +160,8 @@ async fn replaced(address: SocketAddr) -> String {
     format!("{} clients that were told 200; let go after {:.1} s", LIMIT / 2, start.elapsed().as_secs_f64())
 }
 
-/// Each sends a byte behind its handshake, and then a reset, which hyper does not notice. So they hold their places until the answer is
-/// late, and without that time there would soon be no place for others.
+/// Each client sends a byte after its handshake, and then a reset, which hyper does not notice. So these clients hold their places until
+/// `answer_timeout`. Without this timeout, there would soon be no place for others.
 async fn never(address: SocketAddr) -> String {
     const BATCHES: usize = 8;
     for _ in 0..BATCHES {
@@ -183,7 +182,7 @@ async fn held(address: SocketAddr, path: &'static str, count: usize) -> Vec<TcpS
     streams
 }
 
-/// As fast as it can, for 4 s; a connection that the server ends is followed by another.
+/// As fast as possible, for 4 s. If the server ends a connection, the flood opens another.
 async fn resets(address: SocketAddr) -> String {
     static STREAMS: AtomicUsize = AtomicUsize::new(0);
     static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
@@ -215,7 +214,7 @@ async fn reset(stream: TcpStream, end: Instant, streams: &AtomicUsize) -> Result
     Ok(())
 }
 
-/// Waits until the server has said that it takes WebSockets.
+/// Waits until the server has announced WebSockets.
 async fn settled(requests: &SendRequest<Bytes>) {
     while !requests.is_extended_connect_protocol_enabled() {
         tokio::task::yield_now().await;

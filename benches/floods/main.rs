@@ -1,7 +1,9 @@
-//! Run with `cargo bench -p ws-handshake --all-features --bench floods`: what a flood costs the server, and those who are served meanwhile.
+//! Run with `cargo bench -p ws-handshake --all-features --bench floods`: what a flood costs the server, and the clients that it serves
+//! meanwhile.
 //!
-//! The server is a process of its own, on loopback, and each flood is bounded in time and number. It fails where memory or
-//! files are not back after a flood, a flood takes more memory than it should, or somebody else is not served. `-- --write` writes docs/results/floods.md.
+//! The server is a separate process on loopback, and each flood is limited in time and number. The benchmark fails if memory or files are
+//! not free after a flood, if a flood takes more memory than allowed, or if another client is not served. `-- --write` writes
+//! docs/results/floods.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 
@@ -20,17 +22,17 @@ use support::Server;
 use tokio::time::sleep;
 use visitors::Visitors;
 
-/// What a flood has cost.
+/// The cost of a flood.
 struct Flooded {
     name: &'static str,
-    /// What the flood came to, in its own words.
+    /// The flood's own result.
     came: String,
-    /// The 50th and the 99th percentile of a visit, of the floods' client alone and beside it.
+    /// The 50th and the 99th percentile of a visit, while the floods' client is idle, and during the flood.
     quiet: [Duration; 2],
     during: [Duration; 2],
     visits: usize,
     back: bool,
-    /// Before, at most, and after: allocated bytes, and open files.
+    /// Before the flood, the maximum, and after: allocated bytes, and open files.
     heap: [u64; 3],
     files: [usize; 3],
 }
@@ -66,7 +68,7 @@ async fn measure(flood: &Flood) -> Flooded {
     let visits = visitors.count();
     let during = visitors.percentiles();
     let most = server.get("/most").await.parse().unwrap();
-    // What was held is let go once the limits in time have passed.
+    // The server frees what it held after its timeouts.
     let mut after = usage(&server).await;
     for _ in 0..50 {
         if is_back(before, after) {

@@ -1,4 +1,4 @@
-//! The server, as one that faces the world should be: with a timer for heads, and a limit for connections.
+//! The server, set up as a public server should be: with a timeout for heads, and a limit for connections.
 
 use std::{
     fs,
@@ -65,7 +65,7 @@ async fn echo(mut stream: WsStream) {
     let _ = tokio::io::copy(&mut read, &mut write).await;
 }
 
-/// An outer layer that does what it should not: says 200 where the layer has accepted.
+/// A faulty outer layer: answers 200 after the layer has accepted.
 async fn replace(request: http::Uri, mut response: Response) -> Response {
     if request.path() == "/replaced" {
         *response.status_mut() = StatusCode::OK;

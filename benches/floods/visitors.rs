@@ -1,4 +1,4 @@
-//! Those who are to be served whatever somebody else does.
+//! Clients that the server has to serve during a flood.
 
 use std::{
     mem,
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::support::{ask_with, status};
 
-/// Clients that come one after the other, each with a handshake and a byte that has to come back.
+/// Clients that come one after the other. Each sends a handshake and a byte that has to come back.
 pub(super) struct Visitors {
     took: Arc<Mutex<Vec<Duration>>>,
     stopped: Arc<AtomicBool>,
@@ -33,12 +33,12 @@ impl Visitors {
         Self { took, stopped, task }
     }
 
-    /// How many there were since the percentiles were last asked for.
+    /// The number of visits since the percentiles were last read.
     pub(super) fn count(&self) -> usize {
         self.took.lock().unwrap().len()
     }
 
-    /// The 50th and the 99th of what visits have taken since the last call.
+    /// The 50th and the 99th percentile of the visits since the last call.
     pub(super) fn percentiles(&self) -> [Duration; 2] {
         let mut took = mem::take(&mut *self.took.lock().unwrap());
         took.sort();
@@ -52,7 +52,7 @@ impl Visitors {
 }
 
 async fn visit(address: SocketAddr, path: &str, took: Arc<Mutex<Vec<Duration>>>, stopped: Arc<AtomicBool>) {
-    // Each is somebody else.
+    // Each visitor has another address.
     for [.., high, low] in (0_u32..).map(u32::to_be_bytes) {
         if stopped.load(Ordering::Relaxed) {
             return;

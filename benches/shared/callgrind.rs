@@ -2,14 +2,14 @@
 
 use std::{env, process::Command, thread};
 
-/// The case and the number of rounds that this process is to run, if it is one of those that are counted.
+/// If this process was started to be counted: its case and its number of rounds.
 pub(crate) fn asked() -> Option<(String, u32)> {
     let arguments: Vec<_> = env::args().collect();
     let [_, case, rounds] = &arguments[..] else { return None };
     Some((case.clone(), rounds.parse().ok()?))
 }
 
-/// The instructions of one round of a case. It runs twice, so that the difference is that of the additional rounds alone.
+/// The instructions of one round of a case. Runs the case twice: the difference comes only from the additional rounds.
 pub(crate) fn instructions(case: &str) -> u64 {
     let count = |rounds: &str| -> u64 {
         let output = Command::new("valgrind")
@@ -22,7 +22,7 @@ pub(crate) fn instructions(case: &str) -> u64 {
         let collected = text.split("Collected : ").nth(1).unwrap_or_else(|| panic!("{text}"));
         collected.split_whitespace().next().unwrap().parse().unwrap()
     };
-    // Counts, unlike times, may be taken at once.
+    // Unlike times, counts can be taken in parallel.
     thread::scope(|scope| {
         let few = scope.spawn(|| count("100"));
         (count("1100") - few.join().expect("a count")) / 1000

@@ -1,4 +1,4 @@
-//! What the server is asked, and what it answers.
+//! The questions to the server, and its answers.
 
 use ws_handshake::{
     Origin, WsRequest,
@@ -9,13 +9,13 @@ use super::server::{Answer, Server};
 
 pub(super) struct Examination {
     pub(super) http1: Pages,
-    /// `None` where the server takes no WebSockets over HTTP/2.
+    /// `None` if the server does not take WebSockets over HTTP/2.
     pub(super) http2: Option<Pages>,
-    /// A page whose host name has been pointed at this server; `None` where TLS keeps such a page out.
+    /// A page whose host name points at this server (DNS rebinding). `None` if TLS stops such a page.
     pub(super) rebound: Option<Answer>,
-    /// A page of the same host over plain HTTP; `None` where your own pages are no others.
+    /// A page of the same host over plain HTTP. `None` if your own pages use plain HTTP too.
     pub(super) without_tls: Option<Answer>,
-    /// Whether the server answers a second request behind a refusal; `None` where it refuses nothing.
+    /// Whether the server answers a second request after a refusal. `None` if the server refuses nothing.
     pub(super) answers_behind_refusal: Option<bool>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Pages {
 }
 
 impl Examination {
-    /// What is wrong is the error, where the server has no answer even for your own page.
+    /// Returns an error if the server has no answer even for your own page.
     pub(super) async fn of(server: &Server) -> Result<Self, String> {
         if let Answer::Failed(error) = server.ask(server.page(&server.own_page)).await {
             return Err(error);
@@ -52,7 +52,7 @@ impl Examination {
         connected
     }
 
-    /// An answer to a foreign page that is no judgement, where your own page can connect.
+    /// An answer to a foreign page that does not decide about it, although your own page can connect.
     pub(super) fn undecided(&self) -> Option<&Answer> {
         let http2 = self.http2.iter().filter(|http2| http2.own.is_connected());
         let foreign = [&self.http1].into_iter().chain(http2).flat_map(|pages| &pages.foreign);
@@ -66,7 +66,7 @@ impl Pages {
     }
 
     async fn over_http2(server: &Server) -> Option<Self> {
-        // The first request tells whether the server takes any.
+        // The first request shows whether the server takes any.
         server.ask_over_http2(server.page(&server.own_page)).await?;
         let ask = async |request| server.ask_over_http2(request).await.unwrap_or(Answer::Failed("it has ended".into()));
         Some(Self::ask(server, ask).await)
@@ -78,7 +78,7 @@ impl Pages {
             let answer = ask(server.page(&origin.origin)).await;
             foreign.push((origin, answer));
         }
-        // Last, so that a limit that is reached by then is not taken for a check of origins.
+        // Your own page is last: if the server's limit is reached by then, the result is not mistaken for a check of origins.
         Self { own: ask(server.page(&server.own_page)).await, foreign }
     }
 
@@ -86,21 +86,21 @@ impl Pages {
         self.foreign.iter().filter(|(_, answer)| answer.is_connected()).map(|(origin, _)| origin)
     }
 
-    /// A foreign page that is refused, where your own page can connect.
+    /// A foreign page that is refused, although your own page can connect.
     fn refused(&self) -> Option<&Origin> {
         let refused = self.foreign.iter().find(|(_, answer)| answer.is_refusal());
         refused.filter(|_| self.own.is_connected()).map(|(foreign, _)| &foreign.origin)
     }
 }
 
-/// A page of a site whose name was pointed at this server once the page had been loaded.
+/// A page of a site that pointed its host name at this server after the page was loaded.
 async fn rebound(server: &Server) -> Answer {
     let host = if server.port == 80 { "evil.example".into() } else { format!("evil.example:{}", server.port) };
     let origin = format!("http://{host}");
     server.ask(server.request.clone().origin(origin).header("host", host)).await
 }
 
-/// A page that somebody on the network has written, who can put answers into a connection without TLS.
+/// A page that an attacker on the network wrote into a connection without TLS.
 async fn without_tls(server: &Server) -> Option<Answer> {
     let origin = server.own_page.as_str().strip_prefix("https").map(|rest| format!("http{rest}"))?;
     Some(server.ask(server.request.clone().origin(origin)).await)

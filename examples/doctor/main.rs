@@ -1,6 +1,6 @@
 //! Run with `cargo run --example doctor -- http://127.0.0.1:3000/ws`, with any WebSocket server at that address.
 //!
-//! It asks the server what an attacker would, and prints who can connect, why that matters, and what to do.
+//! Tests the server as an attacker would. Prints which pages can connect, why that matters, and what to do.
 
 mod examination;
 mod report;
@@ -12,23 +12,23 @@ use clap::Parser;
 
 use self::{examination::Examination, server::Server};
 
-/// Asks a running WebSocket server what an attacker would.
+/// Tests a running WebSocket server as an attacker would.
 ///
-/// The exit status is 0 if pages of other origins cannot connect, 1 if they can, and 2 if nothing can be told.
+/// The exit status is 0 if pages of other origins cannot connect, 1 if they can, and 2 if the doctor cannot tell.
 #[derive(Parser)]
 struct Args {
-    /// The WebSocket, as in `https://app.example.com/ws`; `http`, `https`, `ws` and `wss` are all right.
+    /// The URL of the WebSocket, such as `https://app.example.com/ws`. `http`, `https`, `ws` and `wss` all work.
     url: String,
-    /// Where your own pages are. The default is the origin of the URL.
+    /// The origin of your own pages. Default: the origin of the URL.
     #[arg(long)]
     origin: Option<String>,
-    /// A header to send, as in `Cookie: session=1`; may be given several times.
+    /// A header to send, such as `Cookie: session=1`. Repeatable.
     #[arg(long)]
     header: Vec<String>,
-    /// A subprotocol to offer; may be given several times.
+    /// A subprotocol to offer. Repeatable.
     #[arg(long)]
     subprotocol: Vec<String>,
-    /// Accept every certificate, such as a self-signed one.
+    /// Accept every certificate, for example a self-signed one.
     #[arg(long)]
     insecure: bool,
 }
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
         }
     };
     let (text, status) = report::write(&server, Examination::of(&server).await);
-    // Nobody may be there to read it.
+    // The reader may have closed the pipe.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::from(status)
 }

@@ -1,4 +1,4 @@
-//! What is printed: who can connect, why that matters, and what to do.
+//! The report: which pages can connect, why that matters, and what to do.
 
 use http::StatusCode;
 use ws_handshake::testing::ForeignOrigin;
@@ -62,7 +62,7 @@ fn rows(server: &Server, examination: &Examination) -> (Rows, Vec<&'static str>)
         notes.extend(answers.then_some(STAYS_OPEN));
     }
     rows.push(("HTTP/2", http2.as_ref().map_or("no WebSockets over HTTP/2".into(), over_http2)));
-    // Browsers speak HTTP/2 over TLS only.
+    // Browsers use HTTP/2 only over TLS.
     let refused = server.tls && http2.as_ref().is_some_and(|pages| !pages.own.is_connected());
     notes.extend(refused.then_some(HTTP2_REFUSED));
     (rows, notes)
@@ -95,7 +95,7 @@ fn over_http2(pages: &Pages) -> String {
     }
 }
 
-/// What to do where the server answers your own page otherwise.
+/// What to do if the server does not accept your own page.
 fn own_page_refused(own: &Answer) -> &'static str {
     let Answer::Refused(status, _) = own else { return "Ask again." };
     match *status {

@@ -1,4 +1,4 @@
-//! The server that is examined, and how it is asked.
+//! The server under test, and its requests.
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use ws_handshake::{ClientError, ClientErrorKind, Origin, WsRequest, connect_http
 
 use super::Args;
 
-/// How long the server may take for an answer.
+/// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LATE: &str = "the server does not answer within 5 seconds";
 
@@ -32,14 +32,14 @@ pub(super) struct Server {
     pub(super) port: u16,
     pub(super) tls: bool,
     insecure: bool,
-    /// What every request has.
+    /// The part that all requests share.
     pub(super) request: WsRequest,
     headers: Vec<(String, String)>,
     path: String,
     authority: String,
 }
 
-/// What a handshake comes to.
+/// The outcome of a handshake.
 pub(super) enum Answer {
     Connected,
     /// The status, and the first line of the body.
@@ -52,7 +52,7 @@ impl Answer {
         matches!(self, Self::Connected)
     }
 
-    /// Whether the server has judged the request: a server that fails, or is asked too often, has not.
+    /// Whether the server has judged the request. A server that fails, or is asked too often, has not.
     pub(super) fn is_refusal(&self) -> bool {
         let Self::Refused(status, _) = self else { return false };
         let undecided = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
@@ -89,7 +89,7 @@ impl Server {
         Ok(Self {
             url: args.url.clone(),
             own_page: own_page.parse().map_err(|_| {
-                format!("{own_page:?} is no origin: write `scheme://host[:port]` and nothing behind it")
+                format!("{own_page:?} is not an origin: write `scheme://host[:port]`, with nothing after it")
             })?,
             host: authority.host().trim_matches(['[', ']']).into(),
             port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
@@ -105,7 +105,7 @@ impl Server {
         })
     }
 
-    /// The request of a page.
+    /// The handshake of a page.
     pub(super) fn page(&self, origin: &Origin) -> WsRequest {
         self.request.clone().origin(origin.as_str())
     }
@@ -127,24 +127,24 @@ impl Server {
                 _ => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
             });
         };
-        // A wrong answer, yet one that accepts.
+        // A wrong answer, but one that accepts.
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Answer::Connected;
         }
         let body = String::from_utf8_lossy(response.body());
-        // Whatever the server has in it, a terminal is to print it.
+        // The body may contain anything, and a terminal has to print the line.
         let line: String = body.lines().next().unwrap_or_default().chars().take(100).collect();
         Answer::Refused(response.status(), line.escape_debug().to_string())
     }
 
-    /// The answer over HTTP/2; `None` where the server does not take WebSockets over HTTP/2.
+    /// The answer over HTTP/2. `None` if the server does not take WebSockets over HTTP/2.
     pub(super) async fn ask_over_http2(&self, request: WsRequest) -> Option<Answer> {
         let connection = self.connect("h2").await.ok()?;
         let mut connection = timeout(PATIENCE, connect_http2::<_, String>(connection)).await.ok()?.ok()?;
         Some(self.answer(request.connect_over_http2(&mut connection).await))
     }
 
-    /// Whether the server answers a second request on the connection of a handshake that it has refused.
+    /// Whether the server answers a second request on the connection of a refused handshake.
     pub(super) async fn answers_behind_refusal(&self, origin: &Origin) -> Result<bool, Failure> {
         let mut connection = self.connect("http/1.1").await?;
         let Self { path, authority, .. } = self;
@@ -158,7 +158,7 @@ impl Server {
         );
         connection.write_all(requests.as_bytes()).await?;
         let mut answers = Vec::new();
-        // It is an answer, too, that the server closes the connection, or resets it.
+        // If the server closes or resets the connection, that is an answer too.
         let _ = timeout(Duration::from_secs(2), connection.take(1 << 16).read_to_end(&mut answers)).await;
         Ok(behind_first_answer(&answers).is_some_and(|rest| rest.starts_with(b"HTTP/1.")))
     }
@@ -207,13 +207,13 @@ impl Server {
     }
 }
 
-/// What follows the first answer; `None` if it has no length, so that it lasts until the connection ends.
+/// The bytes after the first answer. `None` if the answer has no length, and so lasts until the connection ends.
 fn behind_first_answer(answers: &[u8]) -> Option<&[u8]> {
     let end = answers.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let (head, rest) = answers.split_at(end);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     if head.starts_with("http/1.1 1") {
-        // Only announces another one.
+        // An interim response: the final one follows.
         return behind_first_answer(rest);
     }
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
@@ -223,7 +223,7 @@ fn behind_first_answer(answers: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// No secret is sent but those of the command line, to a server that is named there.
+/// Sends only secrets from the command line, to the server named there.
 #[derive(Debug)]
 struct AcceptAll(Arc<CryptoProvider>);
 

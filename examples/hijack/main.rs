@@ -1,7 +1,7 @@
 //! Run with `cargo run --example hijack`: cross-site WebSocket hijacking, live.
 //!
-//! Log in on the first page that it prints, then open the last, which stands for a page of somebody else: it opens a
-//! socket to the bank with your cookie, and reads your account. The second bank is the same with the layer around it.
+//! Log in on the first page that the example prints, then open the last one, an attacker's page. The attacker's page opens a socket to the
+//! bank with your cookie, and reads your account. The second bank is the same, with the layer around it.
 
 use std::net::SocketAddr;
 

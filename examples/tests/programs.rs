@@ -1,4 +1,4 @@
-//! The examples, run as a newcomer runs them.
+//! Runs the examples as a new user does.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 
 use support::{Program, SOON, connects, http};
 
-/// An example of this package, which Cargo builds beside its tests.
+/// Starts an example of this package, which Cargo builds for its tests.
 async fn run(name: &str, arguments: &[&str]) -> Program {
     let tests = std::env::current_exe().unwrap();
     let built = tests.ancestors().nth(2).unwrap();
@@ -69,7 +69,7 @@ async fn origins_are_reloaded_while_serving() {
         })
         .await
         .expect(name);
-        // Twice the time between two looks at the file.
+        // Twice the interval at which the example checks the file.
         sleep(Duration::from_millis(400)).await;
         assert!(connects(address, "/ws", admitted).await, "{name}");
         assert!(!connects(address, "/ws", refused).await, "{name}");
@@ -91,7 +91,7 @@ async fn a_ticket_is_good_once_for_its_user_and_on_its_origin() {
         assert!(answer.contains("cache-control: no-store"), "{answer}");
         format!("ticket.{}", answer.rsplit("\r\n").next().unwrap())
     };
-    // What the server greets with, or the status that it refuses by.
+    // Returns the server's greeting, or the status of the refusal.
     let connect = async |secrets: &str, origin: Option<&str>| {
         let uri = format!("ws://{address}/ws").parse().unwrap();
         let mut request = ClientRequestBuilder::new(uri).with_sub_protocol("v1.chat");
@@ -149,7 +149,7 @@ async fn a_shutdown_takes_leave_of_everybody() {
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
         clients.push(socket);
     }
-    // It waits for the rest of this, but not for ever.
+    // The server waits for the rest of this, but not forever.
     let mut half = TcpStream::connect(&example.address).await.unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
     let process = example.process.id().unwrap().to_string();

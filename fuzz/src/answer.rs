@@ -1,4 +1,4 @@
-//! The other end: a client that is answered by anybody.
+//! The client side: a client that gets any answer.
 
 use httparse::Status;
 use tokio::{
@@ -13,11 +13,10 @@ use crate::{
     oracle::{accept, is_list, lists, parsed_lines, split},
 };
 
-/// Takes the extensions that are offered, and behind a line feed what a server answers, where `ACCEPT` stands for the right
-/// accept value.
+/// Takes the offered extensions and, after a line feed, a server's answer. `ACCEPT` in the answer stands for the correct accept value.
 ///
-/// A client gets a stream exactly where the answer keeps RFC 6455 §4.1 and HTTP: what was selected was offered, and
-/// permessage-deflate stays within an offer. The stream begins with what the server sent behind its answer.
+/// A client gets a stream exactly if the answer follows RFC 6455 §4.1 and HTTP: what was selected was offered, and permessage-deflate
+/// stays within an offer. The stream begins with the bytes that the server sent after its answer.
 pub fn answer(data: &[u8]) {
     let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return };
     let (Ok(offered), answer) = (str::from_utf8(&data[..end]), &data[end + 1..]) else { return };
@@ -37,13 +36,13 @@ pub fn answer(data: &[u8]) {
         let expected = Expected::read(&sent, offered);
         match connected {
             Ok((stream, _)) => expected.expect("a stream behind a wrong answer").check(stream).await,
-            // What is no HTTP is for hyper to say.
+            // hyper decides what is not HTTP.
             Err(error) => assert!(expected.is_none() || error.kind() == ClientErrorKind::ConnectionFailed, "{error}"),
         }
     });
 }
 
-/// Reads a request and answers it, as far as the client lets it.
+/// Reads a request and answers it, as far as the client allows.
 async fn serve(mut server: DuplexStream, answer: Vec<u8>) -> Sent {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -67,13 +66,13 @@ async fn serve(mut server: DuplexStream, answer: Vec<u8>) -> Sent {
     Sent { accept, answer }
 }
 
-/// What was sent, and the accept value that was right.
+/// The sent request, and the correct accept value.
 struct Sent {
     accept: String,
     answer: Vec<u8>,
 }
 
-/// What a client gets of an answer that is right.
+/// What a client gets from a correct answer.
 struct Expected<'a> {
     subprotocol: Option<&'a [u8]>,
     deflate: bool,
@@ -109,7 +108,7 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// The first head that is not of an answer to come, and what is behind it.
+/// The first head that is not an interim response, and the bytes after it.
 fn last_head<'a, 'f>(
     mut rest: &'a [u8], fields: &'f mut [httparse::Header<'a>],
 ) -> Option<(httparse::Response<'f, 'a>, &'a [u8])> {
@@ -125,7 +124,7 @@ fn last_head<'a, 'f>(
     }
 }
 
-/// Whether each extension answered was offered, and permessage-deflate, once at most, within an offer.
+/// Whether each answered extension was offered, and permessage-deflate is answered at most once and within an offer.
 fn agrees(lines: &[&[u8]], offered: &str) -> bool {
     let (answered, offered) = (extensions(lines), extensions(&[offered.as_bytes()]));
     let offers: Vec<_> = offered.iter().filter_map(|offer| Params::read(offer, false)).collect();

@@ -32,12 +32,12 @@ use ws_handshake::{Rejection, WsHandshakeLayer, WsStream, WsUpgrade};
 
 use crate::oracle::{lines, lists, parsed_lines, tempts};
 
-/// Sends what is behind the first byte, which says how: to a server of HTTP/1 or, by bit 0, of both versions; all at once,
-/// or by heads (bit 1) or in small pieces (bit 2), each once the server has nothing left to do.
+/// Sends the bytes after the first byte, which says how. Bit 0 selects a server of both HTTP versions, instead of HTTP/1 only. Bit 1 sends
+/// by heads, and bit 2 in small pieces, each when the server has nothing left to do. Otherwise all bytes are sent at once.
 ///
-/// Over HTTP/1, what looks like a handshake and is not answered by 101 is answered with `Connection: close`, and is the last
-/// request that is served or answered. Disguised handshakes never reach the service, and nobody gets a stream but by an
-/// answer that accepts. The connection ends once its client has.
+/// Over HTTP/1, a request that looks like a handshake and does not get a 101 is answered with `Connection: close`. No later request is
+/// served or answered. Disguised handshakes never reach the service, and no handler gets a stream without an answer that accepts. The
+/// connection ends after its client has ended.
 pub fn connection(data: &[u8]) {
     let [mode, sent @ ..] = data else { return };
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
@@ -54,7 +54,7 @@ fn serves_both(mode: u8) -> bool {
     mode & 1 == 1
 }
 
-/// What the client sends before it waits.
+/// The bytes that the client sends before it waits.
 fn pieces(mode: u8, sent: &[u8]) -> Vec<&[u8]> {
     match mode >> 1 & 3 {
         0 => vec![sent],
@@ -68,7 +68,7 @@ fn pieces(mode: u8, sent: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-/// Gives the requests that the layer has seen, and all that the client has read.
+/// Returns the requests that the layer has seen, and all bytes that the client has read.
 async fn exchange(mode: u8, sent: &[u8]) -> (Vec<Seen>, Vec<u8>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (record, layered) = (Arc::clone(&seen), WsHandshakeLayer::new().layer(tower::service_fn(serve)));
@@ -103,7 +103,7 @@ async fn exchange(mode: u8, sent: &[u8]) -> (Vec<Seen>, Vec<u8>) {
         if write.write_all(piece).await.is_err() {
             break;
         }
-        // Time is paused: it goes on only when nobody has anything else to do.
+        // Time is paused: it goes on only when all tasks are idle.
         sleep(Duration::from_millis(1)).await;
     }
     let _ = write.shutdown().await;
@@ -146,13 +146,13 @@ fn with_status(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-/// A request as it came to the layer, and what became of it.
+/// A request as the layer got it, and its outcome.
 struct Seen {
     method: Method,
     version: Version,
-    /// It asks for a WebSocket over HTTP/1.1.
+    /// Whether the request asks for a WebSocket over HTTP/1.1.
     asks: bool,
-    /// It does not, yet could be upgraded by code that looks at the WebSocket fields alone.
+    /// Whether the request does not ask, but code that checks only the WebSocket headers could upgrade it.
     disguised: bool,
     answer: Option<Answer>,
     marks: Arc<Marks>,
@@ -195,13 +195,13 @@ impl Seen {
     }
 }
 
-/// Reads the answers one after the other, each to its request.
+/// Matches the answers with their requests, in order.
 fn check_answers(seen: &[Seen], answered: &[u8], sent: &[u8]) {
     let mut rest = answered;
     let mut refused = false;
     for one in seen {
         assert!(!refused, "a request served behind a refused handshake");
-        // hyper may give a connection up that the client has ended, before it answers.
+        // hyper may give up a connection before it answers, if the client has ended it.
         let Some(head) = Head::take(&mut rest) else { break };
         assert_eq!(Some(head.status), one.answer.as_ref().map(|answer| answer.status));
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -214,7 +214,7 @@ fn check_answers(seen: &[Seen], answered: &[u8], sent: &[u8]) {
             rest = rest.split_at_checked(head.length).expect("a whole body").1;
         }
     }
-    // hyper's own answer to what is no HTTP.
+    // hyper's own answer to bytes that are not HTTP.
     if let Some(head) = Head::take(&mut rest) {
         assert!(head.status.is_client_error() && !refused, "an answer behind a refused handshake");
     }

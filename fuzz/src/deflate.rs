@@ -1,8 +1,8 @@
-//! permessage-deflate, read a second time (RFC 7692 §7.1).
+//! permessage-deflate, implemented a second time (RFC 7692 §7.1).
 
 use crate::{extension::name_and_value, oracle::split};
 
-/// Parameters of permessage-deflate: those of an offer, of an answer, or the terms of a server, which are all set.
+/// Parameters of permessage-deflate: of an offer, of an answer, or the terms of a server, which are all set.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Params {
     pub(crate) server_forgets: bool,
@@ -12,7 +12,7 @@ pub(crate) struct Params {
 }
 
 impl Params {
-    /// RFC 7692 §7.1: `None` where a parameter is unknown, repeated, or has a value that it may not have.
+    /// RFC 7692 §7.1: `None` if a parameter is unknown, repeated, or has an invalid value.
     pub(crate) fn read(extension: &[u8], is_answer: bool) -> Option<Self> {
         let [b"permessage-deflate", parameters @ ..] = &split(extension, b';')[..] else { return None };
         let mut read = Self::default();
@@ -32,7 +32,7 @@ impl Params {
         Some(read)
     }
 
-    /// RFC 7692 §7.1.1, §7.1.2: demands of the server are met, and the client is told only what it offers to be told.
+    /// RFC 7692 §7.1.1, §7.1.2: demands on the server are met, and the client gets only parameters that it offered to accept.
     pub(crate) fn stays_within(self, offer: Self) -> bool {
         let demands_met = (self.server_forgets || !offer.server_forgets)
             && offer.server_bits.is_none_or(|most| self.server_bits.is_some_and(|bits| bits <= most));

@@ -1,8 +1,8 @@
-//! `Sec-WebSocket-Extensions`, read a second time (RFC 6455 §9.1).
+//! `Sec-WebSocket-Extensions`, parsed a second time (RFC 6455 §9.1).
 
 use crate::oracle::{is_token, split};
 
-/// The extensions on several lines, but for empty elements.
+/// The extensions on several lines, except empty elements.
 pub(crate) fn extensions<'a>(lines: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let extensions = lines.iter().flat_map(|line| split(line, b','));
     extensions.filter(|extension| !extension.is_empty()).collect()

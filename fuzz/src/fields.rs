@@ -1,4 +1,4 @@
-//! What a client offers: subprotocols and extensions, each over several lines.
+//! A client's offers: subprotocols and extensions, each over several lines.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request::Parts};
 use ws_handshake::{
@@ -13,12 +13,12 @@ use crate::{
     oracle::{elements, is_list, is_token, lines},
 };
 
-/// Takes a byte of flags and one of window sizes, and then lines, each behind a letter: `n` for a subprotocol that the server
+/// Takes a byte of flags and one of window sizes, and then lines. Each line begins with a letter: `n` for a subprotocol that the server
 /// speaks, `s` for a prefix of secrets, `a` for a name before secrets, `p` and `e` for lines of `Sec-WebSocket-Protocol` and
 /// `-Extensions`.
 ///
-/// A handshake is refused exactly where a field is malformed or nothing required is shared. What is selected was offered, is
-/// spoken, and is no secret. permessage-deflate is answered where an offer is acceptable, and never beyond one.
+/// A handshake is refused exactly if a header is malformed or no required subprotocol is shared. The selected subprotocol was offered, is
+/// spoken, and is not a secret. permessage-deflate is answered if an offer is acceptable, and never beyond one.
 pub fn fields(data: &[u8]) {
     let [flags, windows, rest @ ..] = data else { return };
     let [server_forgets, client_forgets, prefer_client, required, over_http2] =
@@ -73,14 +73,14 @@ pub fn fields(data: &[u8]) {
 struct Speaks<'a> {
     spoken: Vec<&'a str>,
     secret: Vec<&'a str>,
-    /// The names that a secret follows.
+    /// The names before a secret.
     before: Vec<&'a str>,
     prefer_client: bool,
     required: bool,
 }
 
 impl<'a> Speaks<'a> {
-    /// Leaves out what the crate has to refuse.
+    /// Leaves out names that the crate has to refuse.
     fn new(
         spoken: Vec<&'a str>, secret: Vec<&'a str>, before: Vec<&'a str>, prefer_client: bool, required: bool,
     ) -> Self {
@@ -138,7 +138,7 @@ impl<'a> Speaks<'a> {
         }
     }
 
-    /// The names that are no secrets.
+    /// The names that are not secrets.
     fn others(&self, offered: &[&'a str]) -> Vec<&'a str> {
         let is_secret = |at: usize| {
             let follows = |mark: &&str| at > 0 && offered[at - 1].eq_ignore_ascii_case(mark);
@@ -157,8 +157,8 @@ impl Params {
         deflate.client_max_window_bits(self.client_bits.unwrap_or(15)).expect("9 to 15")
     }
 
-    /// Whether a server on these terms may answer the offer at all: it has no window of 8 bits, and has to be able to tell
-    /// the client of a smaller one than 15.
+    /// Whether a server with these terms may answer the offer. The server has no window of 8 bits, and must be able to tell the client of
+    /// a window below 15.
     fn accept(self, offer: Self) -> bool {
         offer.server_bits != Some(8) && (self.client_bits == Some(15) || offer.client_bits.is_some())
     }
@@ -185,7 +185,7 @@ impl Params {
     }
 }
 
-/// Whether a list can have the name, which is visible ASCII.
+/// Whether a list can contain the name, which is visible ASCII.
 fn is_listable(name: &str) -> bool {
     let plain = |byte| matches!(byte, b'\t' | b' '..=b'~') && byte != b',';
     !name.is_empty() && name.bytes().all(plain) && name.trim_matches([' ', '\t']) == name

@@ -1,4 +1,4 @@
-//! A handshake that is right until something is added to it.
+//! A valid handshake, to which the fuzzer adds something.
 
 use http::{Request, request::Builder};
 

@@ -1,4 +1,4 @@
-//! The head of a request: read, decided and answered by floor 1.
+//! The head of a request: read, decided and answered by the pure functions.
 
 use http::{HeaderMap, Method, Request, Response, Version, request::Parts};
 use ws_handshake::{
@@ -9,10 +9,10 @@ use ws_handshake::{
 
 use crate::oracle::{accept, is_key, lines, lists, tempts};
 
-/// Reads the text of a request, over HTTP/1 and again as if HTTP/2 had brought it, with `Upgrade` for `:protocol`.
+/// Reads the text of a request over HTTP/1, and again as if it came over HTTP/2, with `Upgrade` as `:protocol`.
 ///
-/// What is approved keeps the rules written down in `over_http1` and `over_http2`, and what keeps them is not refused but
-/// for its host. A refusal is a 4xx made of fixed texts.
+/// Approved requests follow the rules in `over_http1` and `over_http2`. Requests that follow these rules are refused only because of their
+/// host. A refusal is a 4xx of fixed texts.
 pub fn head(data: &[u8]) {
     let Some(mut parts) = parse(data) else { return };
     decide(&parts, ClientHandshake::from_parts(&parts), over_http1(&parts));
@@ -23,7 +23,7 @@ pub fn head(data: &[u8]) {
     assert!(!matches!(ClientHandshake::from_parts(&parts), Ok(Some(_))), "read without `:protocol`");
 }
 
-/// As hyper does.
+/// Parses as hyper does.
 fn parse(data: &[u8]) -> Option<Parts> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut fields);
@@ -38,14 +38,14 @@ fn parse(data: &[u8]) -> Option<Parts> {
     Some(builder.body(()).ok()?.into_parts().0)
 }
 
-/// What the rules below say of a request.
+/// The result of the rules below for a request.
 #[derive(Clone, Copy)]
 struct Expected {
     asks: bool,
     right: bool,
 }
 
-/// RFC 6455 §4.2.1, but for whether the host is well formed and agrees with the target.
+/// RFC 6455 §4.2.1, except whether the host is well formed and agrees with the target.
 fn over_http1(parts: &Parts) -> Expected {
     let field = |name| lines(&parts.headers, name);
     let is_zero = |length: &&[u8]| !length.is_empty() && length.iter().all(|digit| *digit == b'0');
@@ -114,7 +114,7 @@ fn check_acceptance(server: &ServerHandshake, request: &HeaderMap, version: Vers
     }
 }
 
-/// The body is `'static`, so that nothing of the peer's is in it.
+/// The body is `'static`, so it contains nothing from the peer.
 fn check_refusal(rejection: &Rejection, version: Version) {
     let response: Response<&'static str> = rejection.response();
     assert!(response.status().is_client_error(), "{}", response.status());
@@ -125,7 +125,7 @@ fn check_refusal(rejection: &Rejection, version: Version) {
     assert_eq!(closes, version < Version::HTTP_2, "closes");
 }
 
-/// All that a refusal may say beside its body.
+/// All headers that a refusal may have.
 const FIELDS: [(&str, &[u8]); 8] = [
     ("allow", b"GET"),
     ("cache-control", b"no-store"),

@@ -1,6 +1,7 @@
-//! What must hold for any bytes: one function for each target, which panics where it does not.
+//! Properties that hold for any bytes: one function for each target, which panics if a property fails.
 //!
-//! `fuzz_targets` hands them to libFuzzer, and `tests/replay.rs` gives them the committed corpora on stable. See `README.md`.
+//! `fuzz_targets` passes libFuzzer's bytes to these functions, and `tests/replay.rs` passes the committed corpora on stable. See
+//! `README.md`.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -17,6 +18,6 @@ pub use self::{answer::answer, connection::connection, fields::fields, head::hea
 
 pub type Target = fn(&[u8]);
 
-/// Each target by its name, which is that of its corpus too.
+/// Each target by its name, which is also the name of its corpus.
 pub const TARGETS: [(&str, Target); 5] =
     [("answer", answer), ("connection", connection), ("fields", fields), ("head", head), ("origin", origin)];

@@ -1,4 +1,4 @@
-//! What requests are and how lists are written, a second time: as simply as can be, and sharing nothing with the crate.
+//! Requests and lists, parsed a second time: as simply as possible, and sharing no code with the crate.
 
 use base64::{
     Engine as _, alphabet,
@@ -9,7 +9,7 @@ use base64::{
 };
 use http::{HeaderMap, Method};
 
-/// Whether a server could upgrade the request, and code that looks at no more than the WebSocket fields would do so.
+/// Whether a server could upgrade the request, and code that checks only the WebSocket headers would do so.
 pub(crate) fn tempts(method: &Method, headers: &HeaderMap) -> bool {
     let can_upgrade = method == Method::CONNECT || headers.contains_key("upgrade");
     can_upgrade && (headers.contains_key("sec-websocket-version") || headers.contains_key("sec-websocket-key"))
@@ -21,39 +21,39 @@ pub(crate) fn is_key(key: &[u8]) -> bool {
     GeneralPurpose::new(&alphabet::STANDARD, spare_bits).decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }
 
-/// RFC 6455 §4.2.2 5: what answers a key.
+/// RFC 6455 §4.2.2 5: the accept value for a key.
 pub(crate) fn accept(key: &[u8]) -> String {
     let proof = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
     STANDARD.encode(sha1_smol::Sha1::from(proof).digest().bytes())
 }
 
-/// All lines of a field, as httparse reads them.
+/// All lines of a header, as httparse reads them.
 pub(crate) fn parsed_lines<'a>(fields: &[httparse::Header<'a>], name: &str) -> Vec<&'a [u8]> {
     fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value).collect()
 }
 
-/// All lines of a field.
+/// All lines of a header.
 pub(crate) fn lines<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
     headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
 }
 
-/// The elements of a list of tokens on several lines, but for empty ones.
+/// The elements of a list of tokens on several lines, except empty ones.
 pub(crate) fn elements<'a>(lines: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let elements = lines.iter().flat_map(|line| line.split(|byte| *byte == b',')).map(trim);
     elements.filter(|element| !element.is_empty()).collect()
 }
 
-/// Whether a field has at most 32 elements over all its lines, each right.
+/// Whether a list has at most 32 elements over all its lines, each valid.
 pub(crate) fn is_list(list: &[&[u8]], right: impl Fn(&[u8]) -> bool) -> bool {
     list.len() <= 32 && list.iter().all(|element| right(element))
 }
 
-/// Whether a list on several lines has `token` in it, in any case.
+/// Whether a list on several lines contains `token`, ignoring case.
 pub(crate) fn lists(lines: &[&[u8]], token: &str) -> bool {
     elements(lines).iter().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// The parts between delimiters that stand in no quoted string, without the whitespace around them.
+/// The parts between delimiters outside of quoted strings, without surrounding whitespace.
 pub(crate) fn split(text: &[u8], delimiter: u8) -> Vec<&[u8]> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);

@@ -1,4 +1,4 @@
-//! Who may connect: origins and hosts against lists of patterns.
+//! Which pages may connect: origins and hosts against lists of patterns.
 
 use http::{HeaderValue, request::Parts};
 use url::{Host, Url};
@@ -6,11 +6,11 @@ use ws_handshake::{AllowHost, Origin, OriginList, OriginPattern, Policy, handsha
 
 use crate::handshake::handshake;
 
-/// Takes an origin, a host, and patterns for either, one a line. `&` in the first two stands for the host and port of the
-/// first pattern, so that near misses of it are short.
+/// Takes an origin, a host, and patterns for either, one per line. `&` in the first two stands for the host and port of the first pattern,
+/// so that near misses are short.
 ///
-/// What is allowed lies under a pattern listed, or is of the host that the request names, as the `url` crate reads them; and
-/// what does is allowed, if it is of http or https. A list allows what its entries do, and an entry printed means what it meant.
+/// An allowed origin matches a listed pattern, or the host that the request names, as the `url` crate parses them. Every http or https
+/// origin that matches is allowed. A list allows what its entries allow, and a printed entry means the same as the original.
 pub fn origin(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let mut lines = text.split('\n');
@@ -69,7 +69,7 @@ fn by_host(host: &str, patterns: &[&str]) {
     let (mut listed, mut any) = (Vec::new(), false);
     for text in patterns {
         let Some(allowed) = allowed(&[text]) else { continue };
-        // Of a scheme that stands for no port, so that only a port that is written counts. Without any all are meant.
+        // The scheme has no default port, so only a written port counts. Without a port, all ports are meant.
         let ported = text.ends_with(":*") || parse(&format!("x://{text}")).is_some_and(|url| url.port().is_some());
         check(allowed, &format!("x://{host}"), &format!("x://{text}{}", if ported { "" } else { ":*" }));
         listed.push(*text);
@@ -79,7 +79,7 @@ fn by_host(host: &str, patterns: &[&str]) {
     assert_eq!(allowed(&listed), Some(any), "a list is not its hosts");
 }
 
-/// Holds what the crate says of an origin and a pattern against what the `url` crate does.
+/// Compares the crate's decision on an origin and a pattern with the decision of the `url` crate.
 fn check(allowed: bool, origin: &str, pattern: &str) {
     let (text, pattern) = (origin, Pattern::read(pattern));
     let scheme = page_scheme(pattern.scheme);
@@ -91,7 +91,7 @@ fn check(allowed: bool, origin: &str, pattern: &str) {
     let own = parse(&format!("{scheme}://{}", pattern.host));
     let admits = match (&origin, &own) {
         (Some(origin), Some(own)) => pattern.admits(origin, own),
-        // `null`, and a name that is no punycode although it looks like it, which browsers do not send.
+        // `null`, and names that look like punycode but are not, which browsers do not send.
         _ if text.to_ascii_lowercase().contains("xn--") => return,
         _ => text == "null" && pattern.host == "null",
     };
@@ -102,12 +102,12 @@ fn check(allowed: bool, origin: &str, pattern: &str) {
     }
 }
 
-/// A pattern of origins or hosts, taken apart without a check.
+/// A pattern of origins or hosts, split without a check.
 #[derive(Debug)]
 struct Pattern<'a> {
     scheme: &'a str,
     below: bool,
-    /// With its port, if it has one.
+    /// With its port, if there is one.
     host: &'a str,
     any_port: bool,
 }
@@ -135,7 +135,7 @@ impl<'a> Pattern<'a> {
     }
 }
 
-/// In lower case; that of a page for that of a socket.
+/// In lower case. A socket's scheme becomes the scheme of its page.
 fn page_scheme(scheme: &str) -> String {
     match scheme.to_ascii_lowercase().as_str() {
         "ws" => "http".into(),
@@ -144,7 +144,7 @@ fn page_scheme(scheme: &str) -> String {
     }
 }
 
-/// The `url` crate takes hosts off files, and has no ports for them.
+/// The `url` crate removes hosts from file URLs, and has no ports for them.
 fn parse(text: &str) -> Option<Url> {
     let text = &match text.split_once("://") {
         Some((scheme, rest)) => format!("{}://{rest}", page_scheme(scheme)),
@@ -158,7 +158,7 @@ fn is_http(scheme: &str) -> bool {
     matches!(scheme, "http" | "https")
 }
 
-/// `None` if they are no fields.
+/// `None` if the values are not valid headers.
 fn request(host: &str, origin: Option<&str>) -> Option<Parts> {
     let builder = handshake(host);
     let builder = if let Some(origin) = origin { builder.header("origin", origin) } else { builder };

@@ -1,4 +1,4 @@
-//! Whether an answer is one to what was asked (RFC 6455 §4.1, the client's list; RFC 8441 §5).
+//! Checks the server's answer against the request (RFC 6455 §4.1, the client's list; RFC 8441 §5).
 
 use http::{
     HeaderMap, HeaderValue,
@@ -11,15 +11,15 @@ use crate::{
     handshake::{DeflateParams, Key, extension},
 };
 
-/// What was asked for.
+/// The parts of the request that the answer has to match.
 pub(super) struct Asked {
     /// `None` over HTTP/2.
     pub(super) key: Option<Key>,
-    /// The fields of the request, with the offers among them.
+    /// The headers of the request, including the offers.
     pub(super) headers: HeaderMap,
 }
 
-/// What both ends agree on.
+/// The agreement of client and server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answered {
     pub(super) subprotocol: Option<HeaderValue>,
@@ -27,7 +27,7 @@ pub(super) struct Answered {
 }
 
 impl Asked {
-    /// Checks the fields of an answer whose status accepts.
+    /// Checks the headers of an answer whose status accepts.
     pub(super) fn check(&self, answer: &HeaderMap) -> Result<Answered, ClientErrorKind> {
         if let Some(key) = &self.key {
             // RFC 6455 §4.1: "a value that is not an ASCII case-insensitive match for the value "websocket"".
@@ -38,7 +38,7 @@ impl Asked {
             if !answer.get_all(CONNECTION).iter().any(|line| lists(line, "Upgrade")) {
                 return Err(ClientErrorKind::ConnectionInvalid);
             }
-            // RFC 6455 §4.1: "but ignoring any leading and trailing whitespace", which is not part of a field's value.
+            // RFC 6455 §4.1: "but ignoring any leading and trailing whitespace", which is not part of a header's value.
             if once(answer, SEC_WEBSOCKET_ACCEPT) != Some(&key.accept()) {
                 return Err(ClientErrorKind::AcceptInvalid);
             }
@@ -59,7 +59,7 @@ impl Asked {
     }
 }
 
-/// The one line of a field; `None` if there are none, or several.
+/// The single line of a header. `None` if there are none, or several.
 fn once(headers: &HeaderMap, name: http::HeaderName) -> Option<&HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     lines.next().filter(|_| lines.next().is_none())

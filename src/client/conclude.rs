@@ -1,4 +1,4 @@
-//! What becomes of a handshake once the server has answered.
+//! Turns the server's answer into a stream or an error.
 
 use std::pin::pin;
 
@@ -15,14 +15,14 @@ use super::{
 };
 use crate::middleware::WsStream;
 
-/// What the server's answer comes to.
+/// Checks the server's answer, and upgrades the connection if the answer accepts.
 pub(super) async fn conclude(
     mut response: Response<Incoming>, asked: &Asked, deadline: Instant,
 ) -> Result<(WsStream, Response<()>), ClientError> {
     let over_http1 = asked.key.is_some();
     let status = response.status();
-    // RFC 6455 §4.1: "a value of 101", by HTTP/1.1. RFC 9113 §8.5 takes any 2xx for a `CONNECT`, and hyper hands the stream
-    // over for a 200 alone, which is what servers of WebSockets answer (RFC 8441 §5.1).
+    // RFC 6455 §4.1: "a value of 101", over HTTP/1.1. RFC 9113 §8.5 accepts any 2xx for a `CONNECT`. hyper gives the stream only after a
+    // 200, which WebSocket servers answer (RFC 8441 §5.1).
     let accepts = if over_http1 {
         status == StatusCode::SWITCHING_PROTOCOLS && response.version() == Version::HTTP_11
     } else {
@@ -30,7 +30,7 @@ pub(super) async fn conclude(
     };
     if !accepts {
         let (mut parts, body) = response.into_parts();
-        // It may hold the connection.
+        // `OnUpgrade` may hold the connection.
         parts.extensions.remove::<OnUpgrade>();
         let body = beginning(body, deadline).await;
         return Err(ClientError::of_response(ClientErrorKind::Refused, Response::from_parts(parts, body)));
@@ -44,14 +44,14 @@ pub(super) async fn conclude(
         }
         // RFC 6455 §4.1: "the client MUST _Fail the WebSocket Connection_".
         Err(kind) => {
-            // It holds the connection.
+            // `OnUpgrade` holds the connection.
             response.extensions_mut().remove::<OnUpgrade>();
             Err(ClientError::of_response(kind, response.map(|_| Bytes::new())))
         }
     }
 }
 
-/// The beginning of a body, as far as it comes in time.
+/// The beginning of a body: the part that arrives in time, up to `MAX_BODY`.
 async fn beginning(body: Incoming, deadline: Instant) -> Bytes {
     let mut body = pin!(body);
     let mut bytes = Vec::new();
@@ -65,5 +65,5 @@ async fn beginning(body: Incoming, deadline: Instant) -> Bytes {
     bytes.into()
 }
 
-/// How much of a refusal's body is read.
+/// How many bytes of a refusal's body are read.
 const MAX_BODY: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! What can go wrong with a handshake, as its client sees it.
+//! The errors of the client's handshake.
 
 use std::{error::Error, fmt};
 
@@ -9,7 +9,7 @@ use crate::policy::ConfigError;
 
 /// Why a [`WsRequest`](crate::WsRequest) did not become a stream.
 ///
-/// Where the server answered, it holds the answer: a 401 or a redirect can be read, and acted upon.
+/// If the server answered, the error holds the answer. You can read a 401 or a redirect, and act on it.
 #[derive(Debug)]
 pub struct ClientError(Box<Inner>);
 
@@ -20,20 +20,19 @@ struct Inner {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of failure a [`ClientError`] is.
+/// The kind of a [`ClientError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientErrorKind {
-    /// The request was not sent: a part of it is written wrongly. The source is a [`ConfigError`] that says how to write
-    /// it right.
+    /// The request was not sent, because a part of it is wrong. The source is a [`ConfigError`], which says how to correct it.
     RequestInvalid,
-    /// The connection failed, or is not one of HTTP; or the system gave no randomness for a key. The source says how.
+    /// The connection failed or does not speak HTTP, or the system gave no randomness for a key. The source says how.
     ConnectionFailed,
     /// The handshake took longer than its [`timeout`](crate::WsRequest::timeout).
     TimedOut,
     /// The server of an HTTP/2 connection has not announced extended `CONNECT` (RFC 8441 §3).
     ExtendedConnectUnsupported,
-    /// The server answered with another status than the one that accepts: 101, over HTTP/2 200.
+    /// The server answered with a status that does not accept: not 101, or over HTTP/2 not 200.
     Refused,
     /// `Upgrade` is missing in the answer, or is not `websocket` (RFC 6455 §4.1).
     UpgradeInvalid,
@@ -43,7 +42,7 @@ pub enum ClientErrorKind {
     AcceptInvalid,
     /// The answer selects a subprotocol that was not offered, or more than one (RFC 6455 §4.1).
     SubprotocolNotOffered,
-    /// The answer agrees to an extension that was not offered, or on other terms (RFC 6455 §4.1, RFC 7692 §7.1).
+    /// The answer agrees to an extension that was not offered, or on other terms than offered (RFC 6455 §4.1, RFC 7692 §7.1).
     ExtensionNotOffered,
 }
 
@@ -53,12 +52,12 @@ impl ClientError {
         Self::of_kind(ClientErrorKind::ExtendedConnectUnsupported)
     }
 
-    /// The server's `response` is at fault, or a refusal.
+    /// The server's `response` is invalid or refuses.
     pub(super) fn of_response(kind: ClientErrorKind, response: Response<Bytes>) -> Self {
         Self(Box::new(Inner { kind, response: Some(response), source: None }))
     }
 
-    /// The system gives no randomness to make a key of.
+    /// The system gives no randomness for a key.
     pub(super) fn no_randomness(source: getrandom::Error) -> Self {
         Self::caused(ClientErrorKind::ConnectionFailed, source)
     }
@@ -89,13 +88,13 @@ impl ClientError {
         self.0.kind
     }
 
-    /// What the server answered, if it did. Of a refusal's body it has up to 64 KiB, as far as these came in time.
+    /// The server's answer, if there was one. The body of a refusal is the part that arrived in time, up to 64 KiB.
     #[must_use]
     pub fn response(&self) -> Option<&Response<Bytes>> {
         self.0.response.as_ref()
     }
 
-    /// What the server answered, if it did.
+    /// The server's answer, if there was one.
     #[must_use]
     pub fn into_response(self) -> Option<Response<Bytes>> {
         self.0.response

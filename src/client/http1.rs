@@ -1,4 +1,4 @@
-//! The handshake on a connection of its own, over HTTP/1.1.
+//! The handshake over HTTP/1.1, on a connection that carries nothing else.
 
 use std::pin::{Pin, pin};
 
@@ -15,15 +15,15 @@ use super::{conclude::conclude, error::ClientError, request::WsRequest};
 use crate::middleware::WsStream;
 
 impl WsRequest {
-    /// Sends the handshake over an HTTP/1.1 connection that nothing has been sent on, and checks the answer: a 101
-    /// (RFC 6455 §4.1). Bytes that the server sent behind it are the first that the stream gives.
+    /// Sends the handshake over an unused HTTP/1.1 connection, and checks the answer: a 101 (RFC 6455 §4.1). If the server sent bytes after
+    /// the 101, the stream gives these bytes first.
     ///
-    /// The connection is `io` itself, a `TcpStream` or a TLS stream on one; where that delays small writes
-    /// (`TCP_NODELAY`) is for the caller to say. The future does all of the work: dropping it closes the connection.
+    /// `io` is the connection itself, such as a `TcpStream` or a TLS stream over one. To send small writes without delay, set `TCP_NODELAY`
+    /// on it. The future does all of the work: dropping the future closes the connection.
     ///
     /// # Errors
     ///
-    /// A [`ClientError`]; with the server's response, where there was one.
+    /// A [`ClientError`], with the server's response if there was one.
     pub async fn connect<IO>(self, io: IO) -> Result<(WsStream, Response<()>), ClientError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -37,18 +37,17 @@ impl WsRequest {
             let answered = answered.map_err(|_| ClientError::timed_out())?.map_err(ClientError::connection_failed)?;
             conclude(answered, &asked, deadline).await
         };
-        // A server that sends 1xx without end keeps the connection busy, which then leaves nothing of this task's budget;
-        // without it, no timer fires.
+        // If a server sends 1xx without end, the busy connection uses up this task's budget. Without budget, no timer fires.
         both(connection.with_upgrades(), unconstrained(answered)).await
     }
 }
 
-/// Runs `future`, with the connection that it needs to go on.
+/// Runs `future`, together with the connection that it needs.
 async fn both<F: Future>(connection: impl Future, future: F) -> F::Output {
     let (mut connection, mut future) = (pin!(connection), pin!(future));
     let mut connected = true;
     std::future::poll_fn(move |cx| {
-        // What the one gives to the other wakes this task.
+        // This task wakes when one of them passes something to the other.
         if connected && connection.as_mut().poll(cx).is_ready() {
             connected = false;
         }

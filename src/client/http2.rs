@@ -21,11 +21,13 @@ use tokio::{
 use super::{conclude::conclude, error::ClientError, request::WsRequest};
 use crate::middleware::WsStream;
 
-/// Opens an HTTP/2 connection over `io`, without TLS or through it, and waits until its server has announced extended
-/// `CONNECT` (RFC 8441 §3), for [`WsRequest::connect_over_http2`]. It needs the feature `http2`.
+/// Opens an HTTP/2 connection over `io`, for [`WsRequest::connect_over_http2`]. Needs the feature `http2`.
 ///
-/// A task runs the connection for as long as a clone of what this gives, or a stream on it, is there. hyper's own
-/// `client::conn::http2` has the knobs that this leaves alone. TLS has to have agreed on `h2` by ALPN.
+/// The function waits until the server has announced extended `CONNECT` (RFC 8441 §3). `io` may use TLS, which then has to have agreed on
+/// `h2` with ALPN.
+///
+/// A task runs the connection, as long as a clone of the returned value or a stream on the connection exists. For more settings, use
+/// hyper's `client::conn::http2`.
 ///
 /// ```no_run
 /// use tokio::net::TcpStream;
@@ -33,7 +35,7 @@ use crate::middleware::WsStream;
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let io = TcpStream::connect("127.0.0.1:3000").await?;
-/// // `String` is the body of other requests that may be sent on it.
+/// // `String` is the body of other requests on this connection.
 /// let mut connection = connect_http2::<_, String>(io).await?;
 /// for room in ["hall", "kitchen"] {
 ///     let request = WsRequest::new(format!("ws://127.0.0.1:3000/rooms/{room}"));
@@ -47,9 +49,8 @@ use crate::middleware::WsStream;
 ///
 /// # Errors
 ///
-/// A [`ClientError`]: the connection failed, or, of the kind
-/// [`ClientErrorKind::ExtendedConnectUnsupported`](crate::ClientErrorKind::ExtendedConnectUnsupported), the server has
-/// announced nothing within 10 seconds.
+/// A [`ClientError`] if the connection failed. If the server has announced nothing within 10 seconds, its kind is
+/// [`ClientErrorKind::ExtendedConnectUnsupported`](crate::ClientErrorKind::ExtendedConnectUnsupported).
 pub async fn connect_http2<IO, B>(io: IO) -> Result<SendRequest<B>, ClientError>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -63,7 +64,7 @@ where
             .await
             .map_err(ClientError::connection_failed)?;
         let mut connection = Box::pin(connection);
-        // Nobody is told when the settings come.
+        // hyper does not notify anybody when the settings arrive.
         let mut pause = Duration::from_micros(50);
         while !connection.is_extended_connect_protocol_enabled() {
             let mut tick = pin!(sleep(pause));
@@ -86,16 +87,15 @@ where
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(10);
 
 impl WsRequest {
-    /// Sends the handshake as an extended `CONNECT` on a stream of an HTTP/2 connection of hyper's, and checks the answer:
-    /// a 200 (RFC 8441 §4, §5). Other requests may be under way on the same connection. It needs the feature `http2`.
+    /// Sends the handshake as an extended `CONNECT` on one stream of hyper's HTTP/2 connection, and checks the answer: a 200 (RFC 8441 §4,
+    /// §5). The connection may carry other requests at the same time. Needs the feature `http2`.
     ///
-    /// The server has to have announced that it takes one, and RFC 8441 §3 has the client wait for that:
-    /// [`connect_http2`] does, and has an example; of a connection opened otherwise
-    /// `Connection::is_extended_connect_protocol_enabled` tells.
+    /// RFC 8441 §3 requires the client to wait until the server has announced extended `CONNECT`. [`connect_http2`] waits, and has an
+    /// example. For a connection that you open differently, check `Connection::is_extended_connect_protocol_enabled`.
     ///
     /// # Errors
     ///
-    /// A [`ClientError`]; with the server's response, where there was one.
+    /// A [`ClientError`], with the server's response if there was one.
     pub async fn connect_over_http2<B>(
         self, connection: &mut SendRequest<B>,
     ) -> Result<(WsStream, Response<()>), ClientError>

@@ -1,4 +1,4 @@
-//! The other end: the client's handshake, over any IO (RFC 6455 §4.1, RFC 8441 §5).
+//! The client's handshake, over any IO (RFC 6455 §4.1, RFC 8441 §5).
 
 mod answer;
 mod conclude;

@@ -1,4 +1,4 @@
-//! What is asked for: a request, built and checked before it is sent.
+//! The client's request, built and checked before it is sent.
 
 use std::{fmt, time::Duration};
 
@@ -23,13 +23,15 @@ use crate::{
     policy::{ConfigError, PermessageDeflate},
 };
 
-/// A WebSocket to be asked for, over a connection that is the caller's to open.
+/// A client's request for a WebSocket, over a connection that you open.
 ///
-/// It sends the client's half of the handshake and checks the server's by the list of RFC 6455 §4.1: the status,
-/// `Upgrade`, `Connection`, `Sec-WebSocket-Accept`, and that nothing is answered which was not offered. What comes of it is
-/// a [`WsStream`](crate::WsStream), the same as a server's handler gets; the framing libraries take it in the client's role.
+/// The request sends the client's half of the handshake. The server's half is then checked by the list of RFC 6455 §4.1: status, `Upgrade`,
+/// `Connection`, `Sec-WebSocket-Accept`, and no subprotocol or extension that was not offered.
 ///
-/// A mistake in the request is kept, and is the error of sending it.
+/// You get a [`WsStream`](crate::WsStream), the same type as in a server's handler. The framing libraries take this stream in the client's
+/// role.
+///
+/// If a part of the request is wrong, you get the error when you send the request.
 ///
 /// ```no_run
 /// use tokio::net::TcpStream;
@@ -63,30 +65,30 @@ pub(super) struct RequestDraft {
         expect(dead_code, reason = "HTTP/1.1 does not name the scheme")
     )]
     secure: bool,
-    /// What the request names as its host.
+    /// The host that the request names.
     authority: HeaderValue,
     path: PathAndQuery,
-    /// All fields but those that every handshake has.
+    /// All headers except those that every handshake has.
     headers: HeaderMap,
 }
 
 impl WsRequest {
-    /// Asks for the WebSocket at `url`, as `ws://host[:port]/path?query` (RFC 6455 §3); the schemes are `ws` and `wss`, and
-    /// likewise `http` and `https`, in any case of their letters. A path and a query are ASCII: write others as `%C3%BC`.
+    /// Creates a request for the WebSocket at `url`, such as `ws://host[:port]/path?query` (RFC 6455 §3). The scheme is `ws`, `wss`, `http`
+    /// or `https`, in upper or lower case. Path and query are ASCII: write other characters as in `%C3%BC`.
     ///
-    /// The connection to `host` is the caller's to open, and for `wss` to secure by TLS: the scheme is only told to the
-    /// server, as HTTP/2 has it, and says which port is the default.
+    /// You open the connection to `host`, and secure it with TLS for `wss`. The scheme sets the default port. Over HTTP/2, the request also
+    /// tells the server the scheme.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self { draft: RequestDraft::new(url.as_ref()), timeout: Duration::from_secs(10) }
     }
 
-    /// What was asked for so wrongly that there is no request.
+    /// A request that only holds an error.
     #[cfg(feature = "testing")]
     pub(crate) fn wrong(error: ConfigError) -> Self {
         Self { draft: Err(error), timeout: Duration::ZERO }
     }
 
-    /// The page that the request is from, as a browser would say it: `scheme://host[:port]`. The default is none.
+    /// Sets the page that the request is from, as a browser sends it: `scheme://host[:port]`. The default is none.
     pub fn origin(self, origin: impl AsRef<str>) -> Self {
         self.with(|draft| {
             let origin = origin.as_ref();
@@ -97,49 +99,49 @@ impl WsRequest {
 
     /// Offers subprotocols, the most preferred first. The default is none.
     ///
-    /// A server need not select one: [`WsStream::subprotocol`](crate::WsStream::subprotocol) says whether it did. (A browser gives up on the socket
-    /// then.)
+    /// The server need not select one: check [`WsStream::subprotocol`](crate::WsStream::subprotocol). (If the server selects none, a
+    /// browser closes the socket.)
     pub fn subprotocols<I>(self, names: I) -> Self
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        let hint = "what is no subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
+        let hint = "is not a subprotocol: write a token of letters, digits and `!#$%&'*+-.^_`|~`";
         self.offer_each(names, |name| is_token(name.as_bytes()), hint)
     }
 
-    /// As [`subprotocols`](Self::subprotocols), with names that need not be tokens. The default is none.
+    /// Same as [`subprotocols`](Self::subprotocols), for names that need not be tokens. The default is none.
     ///
-    /// RFC 6455 §4.1 allows tokens alone. Some servers speak other names all the same: Kubernetes has
-    /// `SPDY/3.1+portforward.k8s.io`. A server that does not know such a name refuses the handshake.
+    /// RFC 6455 §4.1 allows only tokens. Some servers use other names anyway: Kubernetes has `SPDY/3.1+portforward.k8s.io`. A server that
+    /// does not know such a name refuses the handshake.
     pub fn nonstandard_subprotocols<I>(self, names: I) -> Self
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        let hint = "what no list can have: write visible ASCII without commas, and each name by itself";
+        let hint = "cannot be in a list: write visible ASCII without commas, and each name separately";
         self.offer_each(names, |name| HeaderValue::from_str(name).is_ok_and(|name| is_element(&name)), hint)
     }
 
-    /// Offers permessage-deflate on these terms (RFC 7692 §7.1). The default is not to.
+    /// Offers permessage-deflate on these terms (RFC 7692 §7.1). The default is no offer.
     ///
-    /// Each knob is a parameter of the same name in the offer. `server_no_context_takeover` and `server_max_window_bits` are
-    /// demands that the server has to meet; by `client_no_context_takeover` and `client_max_window_bits` this client binds
-    /// itself. The latter is always offered, so that a server may ask for less.
+    /// Each setting is a parameter of the same name in the offer. `server_no_context_takeover` and `server_max_window_bits` are demands
+    /// that the server has to meet. `client_no_context_takeover` and `client_max_window_bits` are promises of this client.
+    /// `client_max_window_bits` is always offered, so the server may ask for less.
     ///
-    /// An agreement binds whoever frames the stream: see [`WsStream::deflate`](crate::WsStream::deflate).
+    /// If the server agrees, the framing library has to compress as agreed: see [`WsStream::deflate`](crate::WsStream::deflate).
     pub fn permessage_deflate(self, deflate: PermessageDeflate) -> Self {
         self.extensions(deflate.offer())
     }
 
-    /// Offers extensions as they are written, as `Sec-WebSocket-Extensions` has them (RFC 6455 §9.1). The default is none.
+    /// Offers extensions, written as in `Sec-WebSocket-Extensions` (RFC 6455 §9.1). The default is none.
     ///
-    /// The server may agree to any of them, and whoever frames the stream has to know those that it does: but for
-    /// permessage-deflate, they are found in the response alone.
+    /// The server may agree to any of them, and your framing library then has to support them. Except for permessage-deflate, only the
+    /// response says which ones the server agreed to.
     pub fn extensions(self, offers: impl AsRef<str>) -> Self {
         self.with(|draft| {
             let offers = offers.as_ref();
             let offers = field(offers, offers)?;
             if offers.is_empty() || extension::check(&offers).is_err() {
-                let hint = "is no list of extensions: write `name; parameter=value, another`";
+                let hint = "is not a list of extensions: write `name; parameter=value, another`";
                 return Err(ConfigError::new(&String::from_utf8_lossy(offers.as_bytes()), hint));
             }
             draft.headers.append(SEC_WEBSOCKET_EXTENSIONS, offers);
@@ -147,30 +149,29 @@ impl WsRequest {
         })
     }
 
-    /// Adds a field line, as `Authorization` or `Cookie`. A `Host` takes the place of the URL's.
+    /// Adds a header, such as `Authorization` or `Cookie`. A `Host` replaces the host of the URL.
     ///
-    /// What belongs to the handshake itself is a mistake here: `Connection`, `Upgrade`, `Content-Length`,
-    /// `Transfer-Encoding` and `Sec-WebSocket-*`. An `Origin` may be given by this too, well formed or not, in place of one
-    /// given before.
+    /// A header of the handshake itself is an error: `Connection`, `Upgrade`, `Content-Length`, `Transfer-Encoding` and `Sec-WebSocket-*`.
+    /// An `Origin` may be well formed or not, and replaces the one set before.
     pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
         self.with(|draft| {
             let written = name.as_ref();
             let name = HeaderName::try_from(written)
-                .map_err(|_| ConfigError::new(written, "is no name of a field: write a token, as `authorization`"))?;
+                .map_err(|_| ConfigError::new(written, "is not a header name: write a token, such as `authorization`"))?;
             if belongs_to_handshake(&name) {
                 let hint =
-                    "is the handshake's own to write; `subprotocols`, `permessage_deflate` and `extensions` offer";
+                    "is written by the handshake itself: offer with `subprotocols`, `permessage_deflate` or `extensions`";
                 return Err(ConfigError::new(written, hint));
             }
             let Ok(mut value) = value.try_into() else {
-                return Err(ConfigError::new(written, "has a value that no field can have: write visible ASCII"));
+                return Err(ConfigError::new(written, "has a value that no header can have: write visible ASCII"));
             };
             if holds_credentials(&name) {
                 value.set_sensitive(true);
             }
             if name == HOST {
                 if HostPort::parse(value.as_bytes()).is_none() {
-                    return Err(ConfigError::new(written, "has a value that is no host: write `host[:port]`"));
+                    return Err(ConfigError::new(written, "has a value that is not a host: write `host[:port]`"));
                 }
                 draft.authority = value;
             } else if name == ORIGIN {
@@ -182,13 +183,13 @@ impl WsRequest {
         })
     }
 
-    /// How long the handshake may take, from the call that sends it. The default is 10 seconds.
+    /// Sets how long the handshake may take, from the call that sends it. The default is 10 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The page that the request is from: that of its `Origin`, or else one of the same origin as its URL.
+    /// The origin of the page that sends the request: its `Origin`, or else the origin of its URL.
     #[cfg(feature = "testing")]
     pub(crate) fn page(&self) -> Result<Origin, ConfigError> {
         let draft = self.draft.as_ref().map_err(Clone::clone)?;
@@ -202,12 +203,12 @@ impl WsRequest {
 
     /// When the handshake has to be done.
     pub(super) fn deadline(&self) -> Instant {
-        // What no clock can tell is as good as a day, and nobody waits for that.
+        // If the timeout is too long for the clock, use a day: nobody waits longer.
         let now = Instant::now();
         now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(24 * 3600))
     }
 
-    /// Offers each subprotocol that `is_right`; `hint` says what is wrong with another.
+    /// Offers each subprotocol that `is_right`. For other names, `hint` says what is wrong.
     fn offer_each<I>(self, names: I, is_right: impl Fn(&str) -> bool, hint: &str) -> Self
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -229,11 +230,12 @@ impl RequestDraft {
         let wrong = || {
             ConfigError::new(
                 &shown,
-                "is no URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`, and spaces and the like as `%20`",
+                "is not the URL of a WebSocket: write `ws://host[:port]/path` or `wss://...`, and a space as `%20`",
             )
         };
         if !url.is_ascii() {
-            let hint = "has other than ASCII in it: write each byte of its UTF-8 as in `%C3%BC`, and a host in punycode, as `xn--...`";
+            let hint =
+                "is not ASCII: write each byte of its UTF-8 as in `%C3%BC`, and a host in punycode, as `xn--...`";
             return Err(ConfigError::new(&shown, hint));
         }
         let uri = url.parse::<Uri>().map_err(|_| wrong())?;
@@ -245,14 +247,14 @@ impl RequestDraft {
         };
         let authority = uri.authority().ok_or_else(wrong)?.as_str();
         if authority.contains('@') {
-            let hint = "names a user before its host: leave that out, and add `authorization` by `header`";
+            let hint = "has user information before the host: remove it, and add `authorization` with `header`";
             return Err(ConfigError::new(&shown, hint));
         }
         let parsed = HostPort::parse(authority.as_bytes()).ok_or_else(wrong)?;
         // RFC 6455 §4.1: the port goes with the host, "if not using the default port".
         let named =
             if parsed.port == Some(default_port) { &authority[..usize::from(parsed.host_length)] } else { authority };
-        // RFC 6455 §3: an empty path stands for `/`, with a query or without.
+        // RFC 6455 §3: an empty path means `/`, with a query or without.
         let path = match uri.path_and_query() {
             Some(path) if path.as_str().starts_with('/') => path.clone(),
             Some(path) => format!("/{}", path.as_str()).parse().map_err(|_| wrong())?,
@@ -265,35 +267,35 @@ impl RequestDraft {
         &mut self, name: &str, is_right: impl Fn(&str) -> bool, hint: &str,
     ) -> Result<(), ConfigError> {
         let offered = self.headers.get(SEC_WEBSOCKET_PROTOCOL);
-        // By its place: it may hold a token.
+        // The error gives the position, because the name may contain a token.
         let wrong = |what: &str| {
             let place = offered.map_or(0, |offered| elements(offered.as_bytes()).count()) + 1;
-            ConfigError::new("subprotocols", format!("has as number {place} {what}"))
+            ConfigError::new("subprotocols", format!("entry {place} {what}"))
         };
         if !is_right(name) {
             return Err(wrong(hint));
         }
         // RFC 6455 §4.1: "MUST all be unique strings".
         if offered.is_some_and(|offered| elements(offered.as_bytes()).any(|offered| offered == name.as_bytes())) {
-            return Err(wrong("one that is offered before: name each subprotocol once"));
+            return Err(wrong("is offered before: name each subprotocol once"));
         }
         let before = offered.and_then(|offered| offered.to_str().ok());
         let offers = before.map_or_else(|| name.to_owned(), |before| format!("{before}, {name}"));
         let mut offers = field("subprotocols", &offers)?;
-        // A token of a user may be among them. HTTP/2 then keeps the header out of its tables (RFC 7541 §7.1.3).
+        // The offers may contain a user's token. HTTP/2 then keeps the header out of its tables (RFC 7541 §7.1.3).
         offers.set_sensitive(true);
         self.headers.insert(SEC_WEBSOCKET_PROTOCOL, offers);
         Ok(())
     }
 
-    /// The `GET` of RFC 6455 §4.1, with what its answer has to fit.
+    /// The `GET` of RFC 6455 §4.1, and the values that the answer has to match.
     pub(super) fn into_http1(self) -> Result<(Request<String>, Asked), ClientError> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(ClientError::no_randomness)?;
         let key = Key::from_nonce(nonce);
         let mut request = Request::new(String::new());
         *request.uri_mut() = self.path.as_str().parse().map_err(|_| {
-            ClientError::request_invalid(ConfigError::new(self.path.path(), "is no path: write `/path?query`"))
+            ClientError::request_invalid(ConfigError::new(self.path.path(), "is not a path: write `/path?query`"))
         })?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.authority);
@@ -306,7 +308,7 @@ impl RequestDraft {
         Ok((request, Asked { key: Some(key), headers: self.headers }))
     }
 
-    /// The extended `CONNECT` of RFC 8441 §5, with what its answer has to fit.
+    /// The extended `CONNECT` of RFC 8441 §5, and the values that the answer has to match.
     #[cfg(feature = "http2")]
     pub(super) fn into_extended_connect<B: Default>(self) -> Result<(Request<B>, Asked), ClientError> {
         let authority = self.authority.as_bytes();
@@ -317,7 +319,7 @@ impl RequestDraft {
             .build()
             .map_err(|_| {
                 let authority = String::from_utf8_lossy(authority);
-                ClientError::request_invalid(ConfigError::new(&authority, "is no host: write `host[:port]`"))
+                ClientError::request_invalid(ConfigError::new(&authority, "is not a host: write `host[:port]`"))
             })?;
         let mut request = Request::new(B::default());
         *request.method_mut() = Method::CONNECT;
@@ -331,11 +333,11 @@ impl RequestDraft {
     }
 }
 
-/// A URL with dots for its user information and its query, which may hold secrets.
+/// Replaces the user information and the query of a URL with dots, because they may hold secrets.
 fn without_secrets(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     if url[end..].contains('@') {
-        // A password with one of these in it, which should have been escaped.
+        // A password contains one of these, which should have been escaped.
         let scheme = url[..end].find("://").map_or("", |at| &url[..at + "://".len()]);
         return format!("{scheme}...");
     }
@@ -346,22 +348,22 @@ fn without_secrets(url: &str) -> String {
 }
 
 fn parse_origin(written: &str) -> Result<Origin, ConfigError> {
-    let hint = "is no origin: write `scheme://host[:port]` and nothing behind it";
+    let hint = "is not an origin: write `scheme://host[:port]`, with nothing after it";
     written.parse().map_err(|_| ConfigError::new(written, hint))
 }
 
-/// Whether a header identifies the user, so that HTTP/2 has to keep it out of its tables (RFC 7541 §7.1.3).
+/// Whether a header identifies the user. HTTP/2 then has to keep it out of its tables (RFC 7541 §7.1.3).
 fn holds_credentials(name: &HeaderName) -> bool {
     [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
 }
 
-/// The value of a field, made of what was `written`.
+/// Makes a header value. `written` is the text to show in an error.
 fn field(written: &str, value: &str) -> Result<HeaderValue, ConfigError> {
-    HeaderValue::from_str(value).map_err(|_| ConfigError::new(written, "can be in no field: write visible ASCII"))
+    HeaderValue::from_str(value).map_err(|_| ConfigError::new(written, "cannot be in a header: write visible ASCII"))
 }
 
 impl fmt::Debug for WsRequest {
-    /// Without the query and the fields, which may hold secrets.
+    /// Leaves out the query and the headers, which may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.draft {
             Ok(RequestDraft { authority, path, .. }) => {

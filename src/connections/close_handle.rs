@@ -1,4 +1,4 @@
-//! Closing a connection from elsewhere.
+//! Closes a connection from another part of the program.
 
 use std::{
     fmt,
@@ -16,10 +16,10 @@ use super::{
     tick::{Tick, ticks},
 };
 
-/// Closes a connection from another part of the program. [`ConnectionPermit::close_handle`](crate::ConnectionPermit::close_handle)
-/// gives it.
+/// Closes a connection from another part of the program. To get the handle, call
+/// [`ConnectionPermit::close_handle`](crate::ConnectionPermit::close_handle).
 ///
-/// It keeps no place among the connections, and does nothing once the connection has gone.
+/// The handle does not count as a connection, and does nothing once the connection has gone.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -30,7 +30,7 @@ use super::{
 /// struct Users(Mutex<HashMap<String, CloseHandle>>);
 ///
 /// impl Users {
-///     /// Called by the handler, before a framing library takes the stream.
+///     /// The handler calls this before a framing library takes the stream.
 ///     fn enter(&self, user: String, stream: &WsStream) {
 ///         // `None` if the layer has no `Connections`.
 ///         if let Some(permit) = stream.permit() {
@@ -38,7 +38,7 @@ use super::{
 ///         }
 ///     }
 ///
-///     /// Has the user's handler send a close frame with the code 4003.
+///     /// The user's handler then sends a close frame with the code 4003.
 ///     fn kick(&self, user: &str) {
 ///         if let Some(handle) = self.0.lock().unwrap().remove(user) {
 ///             handle.close(CloseReason::Application(4003));
@@ -53,18 +53,18 @@ pub struct CloseHandle {
 }
 
 impl CloseHandle {
-    /// `registry` is one that the connection has a place in.
+    /// `registry` is one that counts the connection.
     pub(super) fn new(signal: &Arc<Signal>, registry: Option<&Arc<Registry>>) -> Self {
         Self { signal: Arc::clone(signal), registry: registry.map(Arc::downgrade).unwrap_or_default() }
     }
 
-    /// The name of the connection in the log.
+    /// The ID of the connection in the log.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.signal.id
     }
 
-    /// As [`ConnectionPermit::close`](crate::ConnectionPermit::close).
+    /// Closes the connection, as [`ConnectionPermit::close`](crate::ConnectionPermit::close) does.
     pub fn close(&self, reason: CloseReason) {
         if let Some(registry) = self.registry_of_living() {
             self.signal.leave(reason, registry.lifetimes.end(Tick::now()));
@@ -72,7 +72,7 @@ impl CloseHandle {
         }
     }
 
-    /// As [`ConnectionPermit::close_at`](crate::ConnectionPermit::close_at).
+    /// Sets the time to close, as [`ConnectionPermit::close_at`](crate::ConnectionPermit::close_at) does.
     pub fn close_at(&self, time: impl Into<Instant>) {
         if let Some(registry) = self.registry_of_living() {
             let now = Instant::now();

@@ -1,33 +1,34 @@
-//! Why a connection is to close.
+//! Why a connection has to close.
 
 /// Why a connection was asked to close; see [`Closing::reason`](crate::Closing::reason).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The server is about to stop: [`Connections::drain`](crate::Connections::drain).
+    /// The server stops: [`Connections::drain`](crate::Connections::drain).
     Drain,
-    /// It has lived for long enough: [`Connections::max_age`](crate::Connections::max_age).
+    /// The connection reached its age limit: [`Connections::max_age`](crate::Connections::max_age).
     MaxAge,
-    /// The peer sent nothing for too long: [`Connections::idle_timeout`](crate::Connections::idle_timeout).
+    /// The peer sent nothing for the idle timeout: [`Connections::idle_timeout`](crate::Connections::idle_timeout).
     IdleTimeout,
-    /// What allowed it has expired: [`ConnectionPermit::close_at`](crate::ConnectionPermit::close_at).
+    /// The connection's token or other permission expired: [`ConnectionPermit::close_at`](crate::ConnectionPermit::close_at).
     Expired,
-    /// The application closes it: [`ConnectionPermit::close`](crate::ConnectionPermit::close). The number is the close code that the
-    /// application wants sent.
+    /// The application closes the connection: [`ConnectionPermit::close`](crate::ConnectionPermit::close). The number is the close code to
+    /// send.
     Application(u16),
 }
 
 impl CloseReason {
-    /// The close code that fits (RFC 6455 §7.4 and IANA's registry), for the handler to send:
+    /// The close code that the handler should send for this reason (RFC 6455 §7.4 and IANA's registry):
     ///
-    /// | Reason | Code | What clients take it for |
+    /// | Reason | Code | What clients do |
     /// |---|---|---|
     /// | `Drain`, `IdleTimeout` | 1001, going away | connect again |
     /// | `MaxAge` | 1012, service restart | connect again, perhaps to another node |
     /// | `Expired` | 1008, policy violation | log in again |
-    /// | `Application` | its own | |
+    /// | `Application` | the given number | |
     ///
-    /// An application's number that an endpoint must not send becomes 1008: below 1000, above 4999, 1004, 1005, 1006, and 1015 to 2999.
+    /// If an endpoint must not send an application's number, the code is 1008 instead. These numbers are below 1000, above 4999, 1004,
+    /// 1005, 1006, and 1015 to 2999.
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
@@ -38,7 +39,7 @@ impl CloseReason {
         }
     }
 
-    /// Its name in spans and metrics.
+    /// The reason's name in spans and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +51,7 @@ impl CloseReason {
         }
     }
 
-    /// As a number that is not 0.
+    /// The reason as a number that is not 0.
     pub(super) fn to_bits(self) -> u16 {
         match self {
             Self::Drain => 1,

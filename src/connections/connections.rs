@@ -13,12 +13,14 @@ use super::{
     sweep,
 };
 
-/// Counts the connections of one or more layers for as long as their streams live, limits them, and brings them to an end.
+/// Counts, limits and closes the connections of one or more layers, for as long as their streams live.
 ///
-/// It is a cheap handle: give one clone to the layer and keep another. Middleware that counts requests lets go at the
-/// 101; a permit of this is taken when a handshake is approved, and given back when the [`WsStream`](crate::WsStream) is
-/// dropped, when the handler answers otherwise or panics, or when the client vanishes. One `Connections` may serve many
-/// layers, and where these stand one inside the other it counts a stream once.
+/// This is a cheap handle: give one clone to the layer and keep another. One `Connections` may serve many layers, and nested layers count
+/// a stream once.
+///
+/// Middleware that counts requests stops counting a WebSocket once the 101 is sent. `Connections` takes a permit when the layer approves a
+/// handshake. The permit is given back when the [`WsStream`](crate::WsStream) is dropped, when the handler answers otherwise or panics, or
+/// when the client disconnects.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -28,21 +30,21 @@ use super::{
 ///
 /// async fn chat(stream: WsStream) { /* ... */ }
 ///
-/// // 10,000 in all, and 20 for each IPv4 address or IPv6 network.
+/// // 10,000 in total, and 20 for each IPv4 address or IPv6 network.
 /// let connections = Connections::new().limit(10_000).limit_per(20, |parts| {
 ///     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
 ///     Some(ConnectionKey::network(peer.ip()))
 /// });
 /// let app = Router::new().route("/chat", any(chat)).layer(WsHandshakeLayer::new().connections(connections.clone()));
-/// // For `ConnectInfo`, and with `connections.len()` to be looked at from anywhere:
+/// // `ConnectInfo` needs this. You can call `connections.len()` anywhere.
 /// let app = app.into_make_service_with_connect_info::<SocketAddr>();
 /// ```
 ///
 /// # Other extractors
 ///
-/// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc take the connection past the layer. Such a handler
-/// takes a [`ConnectionPermit`] too, and keeps it for as long as its socket lives. Without that, the layer counts the
-/// handshake and loses the socket, and warns once.
+/// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc take the connection without the layer. A handler that uses one of
+/// these extractors also takes a [`ConnectionPermit`], and keeps the permit for as long as its socket lives. Otherwise the layer stops
+/// counting at the 101, and warns once.
 #[derive(Clone)]
 #[must_use]
 pub struct Connections {
@@ -57,7 +59,7 @@ struct Limits {
     rates: Vec<Arc<RateLimit>>,
 }
 
-/// The limits by which a request's handshake has been counted, left in its extensions for layers further in.
+/// The rate limits that have counted this request, kept in the request's extensions for inner layers.
 #[derive(Clone, Default)]
 struct Counted(Vec<Arc<RateLimit>>);
 
@@ -68,25 +70,25 @@ impl Connections {
         Self { registry: Arc::new(Registry::new()), limits: Arc::new(limits) }
     }
 
-    /// Refuses handshakes while `limit` connections are open (503, with a `Retry-After` of 5 to 15 seconds, at random,
-    /// so that those refused do not all return at once). The default is no limit.
+    /// Refuses handshakes while `limit` connections are open. The answer is 503 with a `Retry-After` of 5 to 15 seconds, at random, so
+    /// that refused clients do not all return at once. The default is no limit.
     ///
-    /// The limit is this handle's and of the clones made of it from here on; the count is that of all. A layer inside
-    /// another one, on a clone with a lower limit, holds those that come through it to that.
+    /// The limit applies to this handle and to clones made from it afterwards. The count includes the connections of all clones. If an
+    /// inner layer has a clone with a lower limit, that limit applies to requests through the inner layer.
     pub fn limit(self, limit: usize) -> Self {
         self.with(|limits| limits.all = limit)
     }
 
-    /// Refuses handshakes while `limit` connections of the same key are open (429, with a `Retry-After` as
-    /// [`limit`](Self::limit) has it). Several such limits all hold. The default is none.
+    /// Refuses handshakes while `limit` connections of the same key are open. The answer is 429 with the same kind of `Retry-After` as for
+    /// [`limit`](Self::limit). If you set several such limits, all apply. The default is none.
     ///
-    /// All requests for which `key` gives `None` share one key. It is called once for each handshake, with the request's
-    /// head, in which outer layers have left what they know: axum's `ConnectInfo`, or who is logged in.
+    /// All requests for which `key` returns `None` share one key. The layer calls `key` once for each handshake, with the request's head.
+    /// Outer layers can leave data in the request's extensions, such as axum's `ConnectInfo` or the logged-in user.
     ///
     /// ```
     /// use ws_handshake::Connections;
     ///
-    /// /// Put into the request's extensions by a layer outside of this one.
+    /// /// An outer layer inserts this into the request's extensions.
     /// #[derive(Clone)]
     /// struct User(String);
     ///
@@ -101,15 +103,15 @@ impl Connections {
         self.with(|limits| limits.per_key.push(KeyLimit::new(limit, Box::new(key))))
     }
 
-    /// Refuses handshakes of a key that tries too often (429, with a `Retry-After` that is true). Several such limits all hold. The
-    /// default is none.
+    /// Refuses handshakes of a key that tries too often. The answer is 429 with an exact `Retry-After`. If you set several such limits,
+    /// all apply. The default is none.
     ///
-    /// A key has `tries` at once, and then one more for each `window / tries` that goes by. Every well-formed handshake is a
-    /// try, before any predicate is called, also if it is refused later. A handshake that this limit refuses is none. All requests for
-    /// which `key` gives `None` share one key.
+    /// A key has `tries` handshakes at once, and then one more every `window / tries`. Every well-formed handshake counts, before any
+    /// predicate is called, even if it is refused later. A handshake that this limit refuses does not count. All requests for which `key`
+    /// returns `None` share one key.
     ///
-    /// Up to 131,072 keys are counted within two windows, in less than 12 MiB. Of more, the newest are not counted, and no key that is
-    /// counted is forgotten for them: against somebody with that many addresses, use [`limit`](Self::limit).
+    /// At most 131,072 keys are counted within two windows, in less than 12 MiB. Above that number, new keys are not counted, and the
+    /// known keys keep their counts. To stop a peer with that many addresses, use [`limit`](Self::limit).
     ///
     /// ```
     /// use std::{net::SocketAddr, time::Duration};
@@ -129,31 +131,31 @@ impl Connections {
         self.with(|limits| limits.rates.push(RateLimit::new(tries, window, Box::new(key))))
     }
 
-    /// How many connections there are, those included whose handshake is approved and not answered yet.
+    /// Returns the number of connections, including approved handshakes that have no answer yet.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is a gauge, not a collection")]
     pub fn len(&self) -> usize {
         self.registry.open()
     }
 
-    /// How many connections a key has; `None` is the key of those without one. Where there are several limits by key, the
-    /// most that one of them counts. 0 without such a limit.
+    /// Returns the number of connections of a key. `None` is the key of requests without one. If there are several limits by key, the
+    /// result is the highest of their counts. Without such a limit, the result is 0.
     #[must_use]
     pub fn len_of(&self, key: Option<&ConnectionKey>) -> usize {
         self.limits.per_key.iter().map(|limit| limit.count(key)).max().unwrap_or_default()
     }
 
-    /// Refuses all handshakes from here on (503, with `Retry-After`). Open connections stay open.
+    /// Refuses all new handshakes (503, with `Retry-After`). Open connections stay open.
     ///
-    /// A handler that has a handshake already, and accepts it after this, gets
-    /// [`UpgradeError::ServerDraining`](crate::UpgradeError::ServerDraining), and its client the same 503. Once a server is
-    /// stopping, hyper writes `Connection: close` into a 101, and some clients refuse such a 101. The layer lets handlers that
-    /// use [other extractors](#other-extractors) accept.
+    /// A handler may already have a handshake and accept it after this call. That handler gets
+    /// [`UpgradeError::ServerDraining`](crate::UpgradeError::ServerDraining), and its client gets the same 503. Once a server is stopping,
+    /// hyper writes `Connection: close` into a 101, and some clients refuse such a 101. Handlers that use [other
+    /// extractors](#other-extractors) may still accept.
     pub fn close(&self) {
         self.registry.close();
     }
 
-    /// Waits until there are no connections, which may be at once.
+    /// Waits until there are no connections. If there are none, returns at once.
     pub async fn wait(&self) {
         self.registry.emptied().await;
     }
@@ -166,9 +168,9 @@ impl Connections {
         permit.membership(&self.registry)
     }
 
-    /// Counts a handshake that has been tried, unless a layer further out has done so.
+    /// Counts a handshake attempt, unless an outer layer has counted it.
     pub(crate) fn count_try(&self, parts: &mut Parts) -> Result<(), Full> {
-        // A client that is told when to try again would wait for a server that stops.
+        // A client that gets a time for its next try would wait for a server that stops.
         if self.registry.is_closed() {
             return Err(Full::Closed);
         }
@@ -186,7 +188,7 @@ impl Connections {
         longest.map_or(Ok(()), |wait| Err(Full::Rate(wait)))
     }
 
-    /// Whether there is a place for the request, which a layer further `out` may have let in already. None is taken yet.
+    /// Checks whether there is room for the request, which an outer layer (`out`) may have counted already. This takes no permit yet.
     pub(crate) fn ask(&self, parts: &Parts, out: Option<Membership>) -> Result<Asking<'_>, Full> {
         if self.registry.is_closed() {
             return Err(Full::Closed);
@@ -194,7 +196,7 @@ impl Connections {
         let out = out.unwrap_or_default();
         let lacking = self.limits.per_key.iter().filter(|limit| !out.keys.iter().any(|held| Arc::ptr_eq(held, limit)));
         let keys = lacking.map(|limit| Ok((limit, limit.ask(parts)?))).collect::<Result<_, _>>()?;
-        // If it is one of them already, this handle's limits may be stricter.
+        // If the request is counted already, this handle's limits may still be stricter.
         let others = self.registry.open().saturating_sub(usize::from(out.counted));
         if others >= self.limits.all {
             return Err(Full::Limit);
@@ -210,15 +212,15 @@ impl Connections {
 
 /// # Lifetimes
 ///
-/// Unlike limits, they are those of all clones of a handle. Set them before the first connection is let in.
+/// Unlike limits, lifetimes apply to all clones of a handle. Set them before the first connection.
 ///
-/// No connection has a timer of its own: one task for all of them runs on the tokio runtime of one of them. If that runtime ends before
-/// others, the task goes on where the newest connection runs. A runtime that nobody drives holds the task up.
+/// Connections have no timers. One task for all connections runs on the tokio runtime of one of them. If that runtime ends before others,
+/// the task moves to the runtime of the newest connection. If nobody drives the runtime, the task does not run.
 impl Connections {
-    /// Asks each connection to close when it is about this old, and ends it [`grace`](Self::grace) later. The default is no age.
+    /// Asks each connection to close at about this age, and ends the connection [`grace`](Self::grace) later. The default is no age limit.
     ///
-    /// The age of each connection is up to 10 % less or more, so that clients that came together do not leave together. They
-    /// connect again, and a load balancer spreads them over the nodes that there are by then. An age of more than 100 days is none.
+    /// The age of each connection varies by up to 10 %, so that clients that came together do not leave together. When they reconnect, a
+    /// load balancer spreads them over the current nodes. An age of more than 100 days means no limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -232,31 +234,31 @@ impl Connections {
         self
     }
 
-    /// Asks a connection to close when its peer has sent no byte for this time, and ends it [`grace`](Self::grace) later. The
+    /// Asks a connection to close when its peer has sent no byte for this time, and ends the connection [`grace`](Self::grace) later. The
     /// default is no timeout.
     ///
-    /// Bytes count when the handler reads them, whatever frame they belong to: have the handler send pings, which every client
-    /// answers, at less than half of this time. A connection is asked up to 2 % of the time later, and at most a second. A timeout of
-    /// more than 100 days is none.
+    /// Bytes count when the handler reads them, in any kind of frame. Let the handler send pings at less than half of this time: every
+    /// client answers a ping. The connection is asked to close up to 2 % of the time late, and at most one second late. A timeout of more
+    /// than 100 days means no timeout.
     ///
-    /// It holds for a [`WsStream`](crate::WsStream), with any framing library. Where the handler uses
-    /// [another extractor](Self#other-extractors), or takes the stream apart, nothing tells what the peer sends: such a connection
-    /// has an [age](Self::max_age) alone.
+    /// The timeout applies to a [`WsStream`](crate::WsStream), with any framing library. If the handler uses [another
+    /// extractor](Self#other-extractors) or takes the stream apart, the layer cannot see what the peer sends. Only the
+    /// [age](Self::max_age) limit applies to such a connection.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
         self.registry.lifetimes.set_idle_timeout(timeout);
         self
     }
 
-    /// How long after it was asked to close by [`max_age`](Self::max_age), [`idle_timeout`](Self::idle_timeout) or its
-    /// [permit](crate::ConnectionPermit::close_at) a connection is ended: reads give end of file, and writes fail. The default is 10
-    /// seconds, and more than 100 days are 100 days.
+    /// Sets how long a connection may take to close. The time starts when [`max_age`](Self::max_age), [`idle_timeout`](Self::idle_timeout)
+    /// or its [permit](crate::ConnectionPermit::close_at) asks it to close. Afterwards the connection is ended: reads return end of file,
+    /// and writes fail. The default is 10 seconds, and the maximum is 100 days.
     pub fn grace(self, grace: Duration) -> Self {
         self.registry.lifetimes.set_grace(grace);
         self
     }
 }
 
-/// A request that asks for a place among connections.
+/// A request that asks for room among the connections.
 pub(crate) struct Asking<'a> {
     connections: &'a Connections,
     out: Membership,
@@ -264,7 +266,7 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Takes the place; `None` where the request has all that it needs, by a layer further out.
+    /// Counts the connection. Returns `None` if an outer layer has already taken all permits that the request needs.
     pub(crate) fn enter(self) -> Result<Option<ConnectionPermit>, Full> {
         let Self { connections: Connections { registry, limits }, out, keys } = self;
         let keys = keys.into_iter().map(|(limit, key)| limit.take(key)).collect::<Result<Box<_>, _>>()?;

@@ -1,4 +1,4 @@
-//! How all connections end together.
+//! Closes all connections together.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -10,8 +10,8 @@ use tokio::{
 use super::{close_reason::CloseReason, connections::Connections, registry::BETWEEN_YIELDS};
 
 impl Connections {
-    /// Closes all connections over time: refuses new handshakes, asks each open connection to close, and ends those that
-    /// are still open at the deadline.
+    /// Closes all connections over time. The drain refuses new handshakes, asks each open connection to close, and ends those still open
+    /// at the deadline.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -22,14 +22,14 @@ impl Connections {
     /// # }
     /// ```
     ///
-    /// Nothing happens until the [`Drain`] is awaited or turned into a future. To stop a whole server, use
+    /// The drain starts when you await the [`Drain`] or turn it into a future. To stop a whole server, use
     /// [`graceful_shutdown`](Self::graceful_shutdown).
     pub fn drain(&self) -> Drain {
         Drain { connections: self.clone(), over: DEFAULT_OVER, deadline: DEFAULT_DEADLINE }
     }
 
-    /// Asks each connection to close in its turn. Returns the number of connections, and whether all of them had closed
-    /// before the last turn.
+    /// Asks the connections to close, one after the other. Returns the number of connections, and whether all of them had closed before
+    /// the last turn.
     async fn ask_to_close(&self, start: Instant, over: Duration, deadline: Instant) -> (usize, bool) {
         let signals = self.registry.signals();
         let count = signals.len();
@@ -51,20 +51,18 @@ impl Connections {
     }
 }
 
-/// A drain of [`Connections`](crate::Connections), which runs when it is awaited; see
-/// [`Connections::drain`](crate::Connections::drain).
+/// A drain of [`Connections`](crate::Connections), which runs when awaited; see [`Connections::drain`](crate::Connections::drain).
 ///
-/// The defaults fit the 30 seconds that Kubernetes gives a pod to stop: connections are asked to close over 15 seconds, and
-/// ended after 25 seconds.
+/// The defaults fit the 30 seconds that Kubernetes gives a pod to stop. Connections are asked to close over 15 seconds, and ended after 25
+/// seconds.
 ///
-/// - Handshakes are refused (503) from the moment that the drain is awaited or turned into a future, also when that future is
-///   dropped.
-/// - A handler learns of the drain from [`WsStream::closing`](crate::WsStream::closing), and closes as its protocol wants.
-/// - At the deadline a stream is ended: reads give end of file, and writes fail. A handler that neither reads nor writes does
-///   not notice, and keeps its connection: [`Connections::wait`](crate::Connections::wait) waits for it.
-/// - The drain is over when all connections have closed, and at the deadline at the latest.
+/// - Handshakes are refused (503) as soon as you await the drain or turn it into a future, even if you drop that future.
+/// - A handler learns of the drain from [`WsStream::closing`](crate::WsStream::closing), and closes as its protocol requires.
+/// - At the deadline, open streams are ended: reads return end of file, and writes fail. A handler that neither reads nor writes does not
+///   notice, and keeps its connection: [`Connections::wait`](crate::Connections::wait) waits for it.
+/// - The drain ends when all connections have closed, or at the deadline.
 ///
-/// To start it in a task, turn it into a future: `tokio::spawn(connections.drain().into_future())`.
+/// To start the drain in a task, turn it into a future: `tokio::spawn(connections.drain().into_future())`.
 #[must_use = "a drain does nothing unless it is awaited"]
 pub struct Drain {
     connections: Connections,
@@ -75,8 +73,8 @@ pub struct Drain {
 impl Drain {
     /// Asks the connections to close one after the other, evenly over this time. The default is 15 seconds.
     ///
-    /// Clients reconnect elsewhere as soon as they are closed: this spreads them. A time longer than the deadline is cut to
-    /// the deadline.
+    /// Clients reconnect elsewhere as soon as they are closed, so this spreads the load. A time longer than the deadline is cut to the
+    /// deadline.
     pub fn over(self, over: Duration) -> Self {
         Self { over, ..self }
     }
@@ -87,7 +85,7 @@ impl Drain {
         Self { deadline, ..self }
     }
 
-    /// Refuses handshakes from now on. Returns the future of the rest, and when that is over at the latest.
+    /// Refuses new handshakes. Returns the future of the rest, and the time by which that future ends.
     pub(super) fn start(self) -> (impl Future<Output = Drained> + Send + 'static, Instant) {
         let Self { connections, over, deadline } = self;
         let start = Instant::now();
@@ -128,19 +126,19 @@ impl fmt::Debug for Drain {
     }
 }
 
-/// How many connections a drain found open, by how they ended.
+/// The number of connections that a drain found open, by how they ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections that closed before the deadline, handshakes included that were approved and had no answer yet.
+    /// Connections that closed before the deadline, including approved handshakes that had no answer yet.
     pub closed: usize,
-    /// Connections that were ended at the deadline. Each is gone when its handler drops the stream; a handler that reads or
-    /// writes notices at once. A connection whose handler holds the [`ConnectionPermit`](crate::ConnectionPermit) itself is
-    /// counted here too, and lives on until that handler is done. One that its own lifetime had ended before is not counted.
+    /// Connections that were ended at the deadline. Such a connection is gone when its handler drops the stream; a handler that reads or
+    /// writes notices at once. If the handler holds the [`ConnectionPermit`](crate::ConnectionPermit) itself, the connection counts here
+    /// too, and lives on until that handler is done. Connections that their own lifetime had ended before the deadline do not count.
     pub aborted: usize,
 }
 
-/// `start` and a while; for one that no clock can tell, a time that nobody waits for.
+/// `start` plus a duration. If the clock cannot represent the sum, a time in the far future.
 fn after(start: Instant, while_: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     start.checked_add(while_).unwrap_or_else(|| start + YEARS)

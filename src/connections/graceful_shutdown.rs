@@ -1,4 +1,4 @@
-//! How a whole server stops with its sockets open.
+//! Stops a whole server and its open sockets.
 
 use std::{
     fmt,
@@ -42,19 +42,16 @@ impl Connections {
     }
 }
 
-/// A graceful shutdown of a server and its WebSockets; see
-/// [`Connections::graceful_shutdown`](crate::Connections::graceful_shutdown).
+/// A graceful shutdown of a server and its WebSockets; see [`Connections::graceful_shutdown`](crate::Connections::graceful_shutdown).
 ///
-/// When the signal comes, three things begin together:
+/// The signal starts three things together:
 ///
-/// - the server stops accepting connections and finishes its requests, because it was given [`signal`](Self::signal);
-/// - the WebSockets are asked to close, evenly over [`over`](Self::over) (see [`Drain`](crate::Drain));
-/// - the [`deadline`](Self::deadline) runs. At the deadline the streams that are still open are ended, and the server is no
-///   longer waited for.
+/// - The server stops accepting connections and finishes its requests, because you gave it [`signal`](Self::signal).
+/// - The WebSockets are asked to close, evenly over [`over`](Self::over) (see [`Drain`](crate::Drain)).
+/// - The [`deadline`](Self::deadline) starts. At the deadline, open streams are ended, and `serve` no longer waits for the server.
 ///
-/// Without a deadline, a client that has sent half a request keeps the server from stopping. Over HTTP/2 each open socket
-/// does too. `axum::serve` runs each connection in a task of its own: requests that are not done at the deadline end with the
-/// process.
+/// Without a deadline, a client that has sent half a request keeps the server from stopping. Over HTTP/2, each open socket does the same.
+/// `axum::serve` runs each connection in its own task: requests that are unfinished at the deadline end with the process.
 #[must_use = "a server stops gracefully only if it is run by `serve`"]
 pub struct GracefulShutdown {
     drain: Drain,
@@ -70,30 +67,29 @@ impl GracefulShutdown {
         Self { drain: self.drain.over(over), ..self }
     }
 
-    /// Bounds the whole shutdown, counted from the signal: [`serve`](Self::serve) returns by then. The default is 25 seconds; see
+    /// Limits the whole shutdown, counted from the signal: [`serve`](Self::serve) returns by then. The default is 25 seconds; see
     /// [`Drain::deadline`](crate::Drain::deadline).
     pub fn deadline(self, deadline: Duration) -> Self {
         Self { drain: self.drain.deadline(deadline), ..self }
     }
 
-    /// Resolves when the shutdown begins: the future for `with_graceful_shutdown` of `axum::serve`. Each server gets one of
-    /// its own.
+    /// Resolves when the shutdown begins. Give this future to `with_graceful_shutdown` of `axum::serve`. Each server needs its own future.
     ///
-    /// It resolves only while [`serve`](Self::serve) runs, or when this value is dropped.
+    /// The future resolves only while [`serve`](Self::serve) runs, or when this value is dropped.
     pub fn signal(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut running = self.running.subscribe();
         async move { while running.changed().await.is_ok() {} }
     }
 
-    /// Runs the server until it has stopped, or until the deadline. If the server stops by itself, the shutdown begins then.
+    /// Runs the server until the server has stopped, or until the deadline. If the server stops by itself, the shutdown begins then.
     ///
     /// # Errors
     ///
-    /// The server's own error. If it comes before the signal, the WebSockets stay open.
+    /// Returns the server's error. If the error comes before the signal, the WebSockets stay open.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the server, resolves every [`signal`](Self::signal), and asks no more connections to close.
+    /// If you drop the future, the server is dropped, every [`signal`](Self::signal) resolves, and no more connections are asked to close.
     pub async fn serve<S, E>(self, server: S) -> Result<Drained, E>
     where
         S: IntoFuture<Output = Result<(), E>>,

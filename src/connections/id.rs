@@ -1,4 +1,4 @@
-//! Names of connections, for logs.
+//! IDs of connections, for logs.
 
 use std::{
     fmt,
@@ -9,10 +9,10 @@ use std::{
     },
 };
 
-/// A short name of a connection, such as `5f3a91c0`: that of its handshake, in every event and in the span of the connection.
+/// A short ID of a connection, such as `5f3a91c0`. The handshake, every event and the connection's span have the same ID.
 ///
-/// It is unique among 4 billion connections of a process. Each process begins at random, so that the logs of several nodes seldom
-/// have the same one.
+/// IDs are unique among 4 billion connections of a process. Each process starts at a random number, so that two nodes seldom log the same
+/// ID.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId(u32);
 
@@ -28,7 +28,7 @@ impl ConnectionId {
     }
 }
 
-/// Each number has another one, and neighbours do not look alike: the last steps of `MurmurHash3`.
+/// Maps each number to a different number, so that neighbours do not look alike: the last steps of `MurmurHash3`.
 fn scattered(number: u32) -> u32 {
     let number = (number ^ number >> 16).wrapping_mul(0x85eb_ca6b);
     let number = (number ^ number >> 13).wrapping_mul(0xc2b2_ae35);
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn numbers_are_scattered_without_meeting() {
-        // MurmurHash3's own values.
+        // Values of MurmurHash3 itself.
         let rows = [(0, 0), (1, 0x514e_28b7), (2, 0x30f4_c306), (u32::MAX, 0x81f1_6f39)];
         for (number, expected) in rows {
             assert_eq!(scattered(number), expected, "{number}");

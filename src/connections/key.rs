@@ -1,18 +1,18 @@
-//! Whose connection it is.
+//! Keys for limits per peer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderMap, HeaderName};
 
-/// Whose connection it is, for [`Connections::limit_per`](crate::Connections::limit_per): an address, a network, or a
-/// name that an outer layer has established.
+/// Identifies the owner of a connection, for [`Connections::limit_per`](crate::Connections::limit_per): an address, a network, or a name
+/// that an outer layer has found out.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv6Addr};
 /// use ws_handshake::ConnectionKey;
 ///
 /// let user = ConnectionKey::from("alice");
-/// // All of a customer's addresses are one peer.
+/// // All addresses of a customer count as one peer.
 /// let one = ConnectionKey::network("2001:db8:1:2::1".parse::<IpAddr>()?);
 /// assert_eq!(one, ConnectionKey::network("2001:db8:1:2:ffff::9".parse::<IpAddr>()?));
 /// # Ok::<_, std::net::AddrParseError>(())
@@ -27,11 +27,11 @@ enum Key {
 }
 
 impl ConnectionKey {
-    /// The network of a peer: an IPv4 address as it is, an IPv6 address by its first 64 bits, as whoever has one has all
-    /// of these (RFC 4291 §2.5.4). An IPv6 address that a translator (`64:ff9b::/96`, RFC 6052 §2.1) or a 6to4 router
-    /// (`2002::/16`, RFC 3056 §2) has made of an IPv4 address is that one.
+    /// Makes the key from a peer's network. An IPv4 address is its own network. For an IPv6 address, the network is the first 64 bits,
+    /// because a customer who has one address has all of these (RFC 4291 §2.5.4). If a translator (`64:ff9b::/96`, RFC 6052 §2.1) or a
+    /// 6to4 router (`2002::/16`, RFC 3056 §2) made the IPv6 address from an IPv4 address, the IPv4 address is the key.
     ///
-    /// Providers give many a customer 256 such networks, or 65,536: this is a bound for each of them.
+    /// Providers give many customers 256 or 65,536 such networks. The limit then applies to each network.
     #[must_use]
     pub fn network(address: impl Into<IpAddr>) -> Self {
         let address = match address.into().to_canonical() {
@@ -44,11 +44,11 @@ impl ConnectionKey {
         Self(Key::Address(address))
     }
 
-    /// The network of the peer that the proxy in front has seen: the last address in `X-Forwarded-For`.
+    /// Makes the key from the network of the peer that your proxy has seen: the last address in `X-Forwarded-For`.
     ///
-    /// Use it only where every request comes through one proxy of yours that adds to that field: whoever reaches this
-    /// server otherwise writes what he likes. What stands before the last address is the client's own word. `None`
-    /// where there is no such address.
+    /// Use this only if every request comes through one proxy of yours that adds to that header. Otherwise, clients that reach this server
+    /// directly can write any address. Clients can also write the addresses before the last one. The result is `None` if there is no such
+    /// address.
     ///
     /// ```
     /// use ws_handshake::{ConnectionKey, Connections};
@@ -61,7 +61,7 @@ impl ConnectionKey {
     }
 }
 
-/// The IPv4 address that an IPv6 address was made of.
+/// The IPv4 address that an IPv6 address was made from.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
@@ -71,13 +71,13 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The address of the peer that the proxy in front has seen: the last one in `X-Forwarded-For`, as
-/// [`ConnectionKey::forwarded`] has it, to be told to others. `None` where there is none.
+/// Returns the address of the peer that your proxy has seen: the last one in `X-Forwarded-For`, with the same conditions as
+/// [`ConnectionKey::forwarded`]. Use it to pass the address on. `None` if there is no such address.
 #[must_use]
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
     let line = headers.get_all(FORWARDED_FOR).iter().next_back()?;
-    // What stands before the last comma is the client's, and need not even be text.
+    // The client writes the text before the last comma, which may not even be valid text.
     let last = str::from_utf8(line.as_bytes().rsplit(|byte| *byte == b',').next()?).ok()?.trim();
     let address = last.parse::<IpAddr>().or_else(|_| {
         let socket = last.parse::<std::net::SocketAddr>();
@@ -87,7 +87,7 @@ pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// An address for itself. An IPv4 address that is mapped into IPv6 is the IPv4 address.
+/// Makes the key from one address. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
 impl From<IpAddr> for ConnectionKey {
     fn from(address: IpAddr) -> Self {
         Self(Key::Address(address.to_canonical()))

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// A limit on the connections of each key, with the count for each key that has any.
+/// A limit on the connections of each key, with the count of each key that has connections.
 pub(super) struct KeyLimit {
     limit: usize,
     key: KeyOf,
@@ -25,13 +25,13 @@ impl KeyLimit {
         Arc::new(Self { limit, key, counts: Mutex::default() })
     }
 
-    /// The request's key, unless that has as many as it may have.
+    /// Returns the request's key, unless that key has reached the limit.
     pub(super) fn ask(&self, parts: &Parts) -> Result<Option<ConnectionKey>, Full> {
         let key = (self.key)(parts);
         if self.count(key.as_ref()) >= self.limit { Err(Full::KeyLimit) } else { Ok(key) }
     }
 
-    /// Takes one of those that the key has left.
+    /// Takes one of the connections that the key may still have.
     pub(super) fn take(self: &Arc<Self>, key: Option<ConnectionKey>) -> Result<KeyPermit, Full> {
         let mut counts = self.lock();
         let count = counts.get(&key).copied().unwrap_or_default();
@@ -66,7 +66,7 @@ pub(super) struct KeyPermit {
 }
 
 impl KeyPermit {
-    /// What it counts by.
+    /// The limit that counts this permit.
     pub(super) fn limit(&self) -> Arc<KeyLimit> {
         Arc::clone(&self.limit)
     }

@@ -1,4 +1,4 @@
-//! How long connections live: by their age, and by the silence of their peers.
+//! How long connections live: the age limit and the idle timeout.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 /// How long the connections of a registry live, in ticks.
 #[derive(Debug)]
 pub(super) struct Lifetimes {
-    /// 0 stands for none.
+    /// 0 means none.
     max_age: AtomicU32,
-    /// 0 stands for none.
+    /// 0 means none.
     idle_timeout: AtomicU32,
     grace: AtomicU32,
-    /// How many connections have been let in, for ages that differ.
+    /// How many connections have been counted in so far, so that ages differ.
     count: AtomicU32,
 }
 
@@ -44,7 +44,7 @@ impl Lifetimes {
         self.max_age().is_some() || self.idle_timeout().is_some()
     }
 
-    /// When a connection that is let in now is to be asked to close, if it has an age.
+    /// When to ask a new connection to close, if there is an age limit.
     pub(super) fn due(&self) -> Option<Tick> {
         let age = self.max_age()?;
         let turn = self.count.fetch_add(1, Ordering::Relaxed);
@@ -59,24 +59,24 @@ impl Lifetimes {
         Some(self.idle_timeout.load(Ordering::Relaxed)).filter(|timeout| *timeout > 0)
     }
 
-    /// When a connection ends that is asked to close `now`.
+    /// When to end a connection that is asked to close `now`.
     pub(super) fn end(&self, now: Tick) -> Tick {
         now.after(self.grace.load(Ordering::Relaxed))
     }
 
-    /// How long a sweep waits for the next one.
+    /// The time between two sweeps.
     pub(super) fn interval(&self) -> Duration {
         let age = self.max_age().map_or(LONGEST_INTERVAL, |age| age / 500);
         let idle = self.idle_timeout().map_or(LONGEST_INTERVAL, |timeout| timeout / 100);
-        // A grace may be 0, and a sweep looks at every connection.
+        // The grace may be 0, and each sweep checks every connection.
         let grace = (self.grace.load(Ordering::Relaxed) / 20).max(10);
         Tick::LENGTH * age.min(idle).min(grace).clamp(1, LONGEST_INTERVAL)
     }
 }
 
-/// The age at which the connection closes whose turn it is: 10 % around `age`, evenly, and far from the ages of its neighbours.
+/// The age at which the connection number `turn` closes: evenly spread within 10 % of `age`, and far from the ages of its neighbours.
 fn varied(age: u32, turn: u32) -> u32 {
-    // The multiples of the golden ratio are spread most evenly. This is its part behind the point, of 2^32.
+    // Multiples of the golden ratio are spread most evenly. This constant is the fraction of the golden ratio, times 2^32.
     let part = u64::from(turn.wrapping_mul(0x9E37_79B9));
     let spread = u64::from(age) / 5;
     let later = u32::try_from((part * (spread + 1)) >> 32).unwrap_or(u32::MAX);

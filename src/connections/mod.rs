@@ -1,6 +1,6 @@
-//! How many connections there are, who has them, and how they end together.
+//! Counts connections, limits them, and closes them together.
 //!
-//! Connections know nothing of handshakes and layers: they count permits, and signal to the holder of each permit.
+//! This module does not know about handshakes and layers: it counts permits, and signals to the holder of each permit.
 
 mod close_handle;
 mod close_reason;

@@ -1,4 +1,4 @@
-//! The right to be connected.
+//! The permit of one connection.
 
 use std::{fmt, iter, mem, sync::Arc, task::Context};
 
@@ -13,19 +13,18 @@ use super::{
     signal::{Closing, Half, Signal},
 };
 
-/// The place of one connection among the [`Connections`](crate::Connections) of its layer, given back when dropped.
+/// Counts one connection among the [`Connections`](crate::Connections) of its layer, until the permit is dropped.
 ///
-/// A [`WsStream`](crate::WsStream) holds its own permit. Two kinds of handlers hold one themselves, for as long as their
-/// connection lives:
+/// A [`WsStream`](crate::WsStream) holds its own permit. Two kinds of handlers hold a permit themselves, for as long as their connection
+/// lives:
 ///
 /// - A handler that takes a stream apart gets the permit in [`WsStreamParts`](crate::WsStreamParts) or
 ///   [`Downcast`](crate::Downcast).
-/// - A handler that uses another extractor, such as axum's `WebSocketUpgrade`, extracts the permit beside it. With axum it
-///   is an extractor. Elsewhere, see [`take_from_parts`](Self::take_from_parts).
+/// - A handler that uses another extractor, such as axum's `WebSocketUpgrade`, also extracts the permit. With axum, the permit is an
+///   extractor. Elsewhere, see [`take_from_parts`](Self::take_from_parts).
 ///
-/// Limits, counts and [`closing`](Self::closing) then hold for that connection too, for as long as the permit lives: `closing` resolves
-/// when the permit is dropped. The deadline of a drain cannot end it:
-/// the handler has to act on `closing`.
+/// Limits, counts and [`closing`](Self::closing) then apply to that connection too, for as long as the permit lives. `closing` resolves
+/// when the permit is dropped. The deadline of a drain cannot end the connection: the handler has to act on `closing`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +57,7 @@ use super::{
 ///         }
 ///         let close = CloseFrame { code: closing.close_code(), reason: "".into() };
 ///         let _ = socket.send(Message::Close(Some(close))).await;
-///         // Nothing ends this socket: do not wait for a client that never answers.
+///         // The layer cannot end this socket: do not wait for a client that never answers.
 ///         let closed = async { while let Some(Ok(_)) = socket.recv().await {} };
 ///         let _ = timeout(Duration::from_secs(5), closed).await;
 ///     })
@@ -67,28 +66,28 @@ use super::{
 #[must_use = "the connection is counted for as long as its permit lives"]
 pub struct ConnectionPermit(Box<Inner>);
 
-/// How a connection that may hold a permit stands with other connections.
+/// Which connections and limits already count a connection.
 #[derive(Default)]
 pub(crate) struct Membership {
-    /// Whether it is one of these.
+    /// Whether these `Connections` count the connection.
     pub(super) counted: bool,
-    /// The limits that it is counted by already.
+    /// The limits that already count the connection.
     pub(super) keys: Vec<Arc<KeyLimit>>,
     pub(super) signal: Arc<Signal>,
 }
 
-/// Boxed, for framing libraries move a stream about.
+/// Boxed, because framing libraries move a stream about.
 struct Inner {
-    /// `None` where a permit further out holds the place itself.
+    /// `None` if an outer layer's permit counts the connection.
     registry: Option<Arc<Registry>>,
     signal: Arc<Signal>,
     keys: Box<[KeyPermit]>,
-    /// That of a layer further out, on other [`Connections`](crate::Connections). It has the same signal.
+    /// The permit of an outer layer with other [`Connections`](crate::Connections). Both permits have the same signal.
     outer: Option<ConnectionPermit>,
 }
 
 impl Membership {
-    /// That of a connection that has no place yet.
+    /// For a connection that is not counted yet.
     pub(crate) fn none(id: ConnectionId) -> Self {
         Self { counted: false, keys: Vec::new(), signal: Arc::new(Signal::new(id)) }
     }
@@ -100,31 +99,31 @@ impl ConnectionPermit {
         Self(Box::new(Inner { registry, signal, keys, outer: None }))
     }
 
-    /// Resolves when the connection is asked to come to its end; see [`WsStream::closing`](crate::WsStream::closing).
+    /// Resolves when the connection is asked to close; see [`WsStream::closing`](crate::WsStream::closing).
     pub fn closing(&self) -> Closing {
         Closing::of(&self.0.signal)
     }
 
-    /// The name of the connection in the log.
+    /// The ID of the connection in the log.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.0.signal.id
     }
 
-    /// Asks the connection to close now, and ends it after the [`grace`](crate::Connections::grace) of its `Connections`.
+    /// Asks the connection to close now, and ends the connection after the [`grace`](crate::Connections::grace) of its `Connections`.
     ///
-    /// [`Closing::reason`] gives the handler this reason, unless the connection has been asked to close before. A close code that an
-    /// endpoint must not send becomes 1008: see [`CloseReason::close_code`].
+    /// [`Closing::reason`] gives the handler this reason, unless the connection was asked to close before. A close code that an endpoint
+    /// must not send becomes 1008: see [`CloseReason::close_code`].
     pub fn close(&self, reason: CloseReason) {
         self.close_handle().close(reason);
     }
 
-    /// Has the connection asked to close at this time, for example because its token expires then, and ended after the
-    /// [`grace`](crate::Connections::grace) of its `Connections`. A later call replaces the time. A time that is more than 100 days
-    /// ahead is none.
+    /// Asks the connection to close at this time, for example because its token expires then. The connection is ended after the
+    /// [`grace`](crate::Connections::grace) of its `Connections`. A later call replaces the time. A time more than 100 days ahead means no
+    /// time.
     ///
-    /// The connection may be asked half a second later. If it has an [age](crate::Connections::max_age), the earlier of both times
-    /// counts. The reason is [`CloseReason::Expired`].
+    /// The request to close may be up to half a second late. If there is an [age](crate::Connections::max_age) limit too, the earlier of
+    /// both times counts. The reason is [`CloseReason::Expired`].
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -141,34 +140,35 @@ impl ConnectionPermit {
         self.close_handle().close_at(time);
     }
 
-    /// Closes the connection from elsewhere, for example where a user is banned. The handle keeps no place among the connections.
+    /// Returns a handle that closes the connection from elsewhere, for example when a user is banned. The handle does not count as a
+    /// connection.
     #[must_use]
     pub fn close_handle(&self) -> CloseHandle {
         CloseHandle::new(&self.0.signal, self.registries().next())
     }
 
-    /// From here on a stream says when the peer has sent something.
+    /// Called when a stream begins to report what the peer sends.
     pub(crate) fn watch(&self) {
         self.0.signal.watch();
     }
 
-    /// The stream has been taken apart.
+    /// Called when the stream is taken apart.
     pub(crate) fn unwatch(&self) {
         self.0.signal.unwatch();
     }
 
-    /// Whether the connection has been ended, or its peer has been quiet until now.
+    /// Whether the connection was ended, or the peer has sent nothing since the last sweep.
     #[inline]
     pub(crate) fn is_ended_or_quiet(&self) -> bool {
         self.0.signal.is_ended_or_quiet()
     }
 
-    /// The peer has sent something.
+    /// Called when the peer has sent something.
     pub(crate) fn hear(&self) {
         self.0.signal.hear();
     }
 
-    /// Holds the permit of a layer further out for as long as this one.
+    /// Holds the permit of an outer layer for as long as this permit.
     pub(crate) fn with_outer(mut self, outer: Option<Self>) -> Self {
         self.0.outer = outer;
         self
@@ -180,25 +180,25 @@ impl ConnectionPermit {
         Membership { counted, keys, signal: Arc::clone(&self.0.signal) }
     }
 
-    /// Whether the connections that it is one of take no more.
+    /// Whether one of the connection's `Connections` is closed to new handshakes.
     pub(crate) fn is_closed(&self) -> bool {
         self.registries().any(|registry| registry.is_closed())
     }
 
-    /// What this permit and those further out have a place in.
+    /// All registries in which this permit and the outer permits count the connection.
     fn registries(&self) -> impl Iterator<Item = &Arc<Registry>> {
         self.with_outers().filter_map(|permit| permit.registry.as_ref())
     }
 
-    /// This permit, and those further out.
+    /// This permit and the outer permits.
     fn with_outers(&self) -> impl Iterator<Item = &Inner> {
         iter::successors(Some(&*self.0), |permit| permit.outer.as_ref().map(|outer| &*outer.0))
     }
 
-    /// Whether this permit is the first of its connections that a handler with another extractor has left behind, surely or
+    /// Whether this permit is the first of its connections that a handler with another extractor did not take, certainly (`surely`) or
     /// perhaps.
     pub(crate) fn is_first_unclaimed(&self, surely: bool) -> bool {
-        // Of all of them: none warns again.
+        // `count`, because each registry has to remember that it has warned.
         self.registries().filter(|registry| registry.is_first_unclaimed(surely)).count() > 0
     }
 
@@ -206,7 +206,7 @@ impl ConnectionPermit {
         self.0.signal.is_ended()
     }
 
-    /// Whether the connection has been ended; if not, `cx` is woken when it is.
+    /// Whether the connection was ended. If not, `cx` is woken when it is.
     pub(crate) fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
         self.0.signal.poll_ended(cx, half)
     }
@@ -214,7 +214,7 @@ impl ConnectionPermit {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Whoever waits until nobody is left finds all places free then.
+        // When `Connections::wait` returns, all keys have to be free.
         drop(mem::take(&mut self.keys));
         drop(self.outer.take());
         if let Some(registry) = &self.registry {

@@ -15,23 +15,23 @@ use tokio::time::Instant;
 use super::key_limit::KeyOf;
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// A limit on the handshakes that each key tries, by the generic cell rate algorithm: a try costs a key a share of the window, and a
-/// key may be in debt for a whole window.
+/// A limit on the handshakes that each key tries, with the generic cell rate algorithm. Each try costs a share of the window, and a key
+/// may owe at most a whole window.
 pub(super) struct RateLimit {
-    /// What a try costs, in nanoseconds.
+    /// The cost of a try, in nanoseconds.
     share: u64,
     /// In nanoseconds.
     window: u64,
     key: KeyOf,
     epoch: Instant,
-    /// Keys are told apart by a hash that peers cannot foresee: a name may be long.
+    /// Keys are stored as a hash that peers cannot predict, because a name may be long.
     hasher: RandomState,
     debts: Mutex<Debts>,
 }
 
-/// When each key is out of debt.
+/// The time at which each key has paid its debt.
 ///
-/// A debt lasts for a window at most. So what was not touched in this window or in the one before is out of debt.
+/// A debt lasts for a window at most. So a key that was not touched in this window or the one before has no debt.
 #[derive(Default)]
 struct Debts {
     since: u64,
@@ -42,13 +42,13 @@ struct Debts {
 impl RateLimit {
     pub(super) fn new(tries: u32, window: Duration, key: KeyOf) -> Arc<Self> {
         let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX / 4).clamp(1, u64::MAX / 4);
-        // Without tries, one would cost more than a key may owe.
+        // With 0 tries, one try has to cost more than a key may owe.
         let share = window.checked_div(tries.into()).map_or(2 * window, |share| share.max(1));
         let debts = Mutex::new(Debts::default());
         Arc::new(Self { share, window, key, epoch: Instant::now(), hasher: RandomState::new(), debts })
     }
 
-    /// Counts a try of the request's key. If the key has no try left, returns how long it takes until it has one.
+    /// Counts a try of the request's key. If the key has no try left, returns the time until the next one.
     pub(super) fn count(&self, parts: &Parts) -> Result<(), Duration> {
         let key = self.hasher.hash_one((self.key)(parts));
         let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX / 2);
@@ -70,7 +70,7 @@ impl RateLimit {
 }
 
 impl Debts {
-    /// Forgets who is out of debt. Returns what is to be dropped once the lock is gone.
+    /// Forgets keys that have no debt. Returns maps for the caller to drop after the lock is released.
     fn turn(&mut self, now: u64, window: u64) -> [HashMap<u64, u64>; 2] {
         let mut outdated = <[HashMap<u64, u64>; 2]>::default();
         if now >= self.since + window {
@@ -89,7 +89,7 @@ impl Debts {
 
     fn set(&mut self, key: u64, debt: u64) {
         let is_known = self.current.contains_key(&key) || self.before.remove(&key).is_some();
-        // Where there are that many keys, new ones are not counted: nobody's debt is forgotten for them.
+        // At the maximum, new keys are not counted, so that no known debt is lost.
         if is_known || self.current.len() + self.before.len() < MAX_KEYS {
             self.current.insert(key, debt);
         }
@@ -102,7 +102,7 @@ impl fmt::Debug for RateLimit {
     }
 }
 
-/// How many keys are counted: in less than 12 MiB, while a map grows.
+/// The maximum number of counted keys: less than 12 MiB, even while a map grows.
 const MAX_KEYS: usize = 1 << 17;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! All connections that there are, with the signal of each.
+//! All open connections, with the signal of each.
 
 use std::{
     array,
@@ -20,29 +20,29 @@ use crate::sync::{
     lock,
 };
 
-/// The connections that have been let in, in shards, so that those that come and go seldom wait for one another.
+/// The open connections, in shards, so that connections that open and close seldom wait for the same lock.
 ///
-/// Nothing here is touched while a connection reads and writes.
+/// A connection that reads and writes does not touch the registry.
 #[derive(Debug)]
 pub(super) struct Registry {
     shards: [Mutex<HashSet<Entry>>; SHARDS],
     open: AtomicUsize,
     closed: AtomicBool,
-    /// Whether a permit has been left behind by a handler that uses another extractor: perhaps, and surely.
+    /// Whether a handler that uses another extractor did not take its permit: perhaps, and surely.
     unclaimed: [AtomicBool; 2],
-    /// Notified whenever the last connection has gone.
+    /// Notified when the last connection has gone.
     empty: Notify,
     pub(super) lifetimes: Lifetimes,
     pub(super) sweeper: Sweeper,
 }
 
-/// One where a model is checked: which of several an address comes to differs from run to run.
+/// One shard in model checks: with several, the shard of an address would differ from run to run.
 pub(super) const SHARDS: usize = if cfg!(all(test, ws_loom)) { 1 } else { 16 };
 
-/// How many connections are signalled before other tasks have their turn.
+/// How many connections are signalled before other tasks may run.
 pub(super) const BETWEEN_YIELDS: u32 = 128;
 
-/// A connection, which is its signal, and no other of the same kind: it takes the room of a pointer.
+/// A connection, identified by the address of its signal. The entry is as small as a pointer.
 #[derive(Debug)]
 struct Entry(Arc<Signal>);
 
@@ -66,16 +66,16 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// Why nobody is let in.
+/// Why a handshake is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// Nobody is let in any more.
+    /// The connections are closed to new handshakes.
     Closed,
-    /// There are as many as there may be.
+    /// The limit is reached.
     Limit,
-    /// There are as many for this key as there may be.
+    /// The limit of this key is reached.
     KeyLimit,
-    /// The key tries too often: it may try again after this time.
+    /// The key tries too often. The next try is possible after this time.
     Rate(Duration),
 }
 
@@ -92,13 +92,13 @@ impl Registry {
         }
     }
 
-    /// Lets a connection in, unless there are `limit` of them.
+    /// Counts a connection, unless there are `limit` connections already.
     pub(super) fn enter(&self, limit: usize, signal: &Arc<Signal>) -> Result<(), Full> {
         let one_more = |open| (open < limit).then_some(open + 1);
         self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).map_err(|_| Full::Limit)?;
         let entry = Entry(Arc::clone(signal));
         let mut shard = self.shard(&entry);
-        // Under the lock: who walks the shards after closing sees everybody that was let in.
+        // Checked under the lock: code that walks the shards after `close` then sees every counted connection.
         if self.is_closed() {
             drop(shard);
             self.one_less();
@@ -108,7 +108,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Lets a connection go.
+    /// Removes a connection.
     pub(super) fn leave(&self, signal: &Arc<Signal>) {
         let entry = Entry(Arc::clone(signal));
         let mut shard = self.shard(&entry);
@@ -124,11 +124,11 @@ impl Registry {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Lets nobody in from here on. Every connection that is let in all the same has raised the count by now.
+    /// Refuses new connections. Connections that still get in have already raised the count when this returns.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        // A connection on its way in looks at `closed` under the lock of its shard. Either it sees `closed`, or it has been let
-        // in before this takes the lock, and then whoever waits for the last connection sees it.
+        // A new connection checks `closed` under the lock of its shard. Either the connection sees `closed`, or it was counted before this
+        // code takes the lock. In the second case, `emptied` waits for the connection.
         for shard in &self.shards {
             drop(lock(shard));
         }
@@ -138,12 +138,12 @@ impl Registry {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Whether this is the first call for a permit that is surely left behind, or perhaps: each is worth one warning.
+    /// Whether this is the first call for a permit that was not taken, surely or perhaps. Each of both cases is logged once.
     pub(super) fn is_first_unclaimed(&self, surely: bool) -> bool {
         !self.unclaimed[usize::from(surely)].swap(true, Ordering::Relaxed)
     }
 
-    /// The signals of all connections that there are, in no order that tells anything.
+    /// The signals of all open connections, in arbitrary order.
     pub(super) fn signals(&self) -> Vec<Arc<Signal>> {
         let mut signals = Vec::with_capacity(self.open());
         for shard in &self.shards {
@@ -152,17 +152,17 @@ impl Registry {
         signals
     }
 
-    /// The connections of a shard that are due for something.
+    /// The connections of a shard that have to close or end now.
     pub(super) fn turns(&self, shard: usize, now: Tick, idle: Option<u32>) -> Vec<(Arc<Signal>, Turn)> {
         let due = |Entry(signal): &Entry| signal.turn(now, idle).map(|turn| (Arc::clone(signal), turn));
         lock(&self.shards[shard]).iter().filter_map(due).collect()
     }
 
-    /// Waits until there is no connection.
+    /// Waits until there are no connections.
     pub(super) async fn emptied(&self) {
         loop {
             let mut empty = std::pin::pin!(self.empty.notified());
-            // From here on it hears of every notification, so that none falls between the question and the wait.
+            // From here on, the future gets every notification, so that none is lost between the check and the wait.
             empty.as_mut().enable();
             if self.open() == 0 {
                 return;
@@ -178,7 +178,7 @@ impl Registry {
     }
 
     fn shard(&self, entry: &Entry) -> MutexGuard<'_, HashSet<Entry>> {
-        // The lowest bits of an address say how it is aligned.
+        // The lowest bits of an address depend only on its alignment.
         lock(&self.shards[(entry.address() / size_of::<Signal>()) % SHARDS])
     }
 }
@@ -190,7 +190,7 @@ pub(super) fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     }
 }
 
-/// How much of its room a map keeps, if it has much more than it needs.
+/// The capacity that a map should keep, if it has much more than it needs.
 fn room_to_keep(len: usize, capacity: usize) -> Option<usize> {
     const ALWAYS: usize = 64;
     (capacity > ALWAYS && len < capacity / 4).then_some(len * 2)

@@ -1,4 +1,4 @@
-//! What a connection is told from outside: that it is to come to an end, why, and that it has.
+//! The signal of a connection: whether the connection has to close, why, and whether it was ended.
 
 use std::{
     fmt, mem,
@@ -19,30 +19,30 @@ use crate::sync::{
     lock,
 };
 
-/// The signal of one connection, shared by its stream, by those that wait for it, and by those that give it.
+/// The signal of one connection, shared by its stream, by the code that waits for the signal, and by the code that gives the signal.
 pub(super) struct Signal {
     pub(super) id: ConnectionId,
     /// The flags below.
     state: AtomicU8,
-    /// The first reason to close it, as `CloseReason::to_bits` has it.
+    /// The first reason to close, from `CloseReason::to_bits`.
     reason: AtomicU16,
-    /// How many permits there are of the connection: one for each layer that counts it.
+    /// The number of permits of the connection: one for each layer that counts the connection.
     permits: AtomicU32,
-    /// When it has come of age; once it is `LEAVING`, when it is to be ended.
+    /// When the connection reaches its age limit. After `LEAVING` is set: when to end the connection.
     due: AtomicTick,
-    /// When what allowed it expires.
+    /// When the connection's permission expires.
     expires: AtomicTick,
     /// When a sweep last found that the peer had sent something.
     heard: AtomicTick,
     waiting: Mutex<Waiting>,
 }
 
-/// Who is to be woken.
+/// The tasks to wake.
 #[derive(Default)]
 struct Waiting {
     read: Option<Waker>,
     write: Option<Waker>,
-    /// A place for each [`Closing`] that waits.
+    /// A slot for each [`Closing`] that waits.
     closing: Vec<Option<Waker>>,
 }
 
@@ -55,14 +55,14 @@ pub(crate) enum Half {
 
 const CLOSING: u8 = 1;
 const ENDED: u8 = 2;
-/// `due` is when it ends.
+/// The connection was asked to close, and `due` is the time to end it.
 const LEAVING: u8 = 4;
-/// Its stream says when the peer has sent something.
+/// The connection's stream reports when the peer has sent something.
 const WATCHED: u8 = 8;
 /// The peer has sent nothing since the last sweep.
 const QUIET: u8 = 16;
 
-/// What a sweep finds that a connection is due for.
+/// What a sweep has to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Close(CloseReason),
@@ -83,12 +83,12 @@ impl Signal {
         }
     }
 
-    /// There is one permit more.
+    /// Counts one permit more.
     pub(super) fn hold(&self) {
         self.permits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// There is one permit less. With the last of them the connection has gone, and nobody has to wait any more.
+    /// Counts one permit less. With the last permit the connection has gone, and waiting tasks are woken.
     pub(super) fn release(&self) {
         if self.permits.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.tell_closing();
@@ -100,13 +100,13 @@ impl Signal {
         self.permits.load(Ordering::Acquire) == 0
     }
 
-    /// Asks the handler to bring the connection to its end.
+    /// Asks the handler to close the connection.
     pub(super) fn close(&self, reason: CloseReason) {
         self.give(reason);
         self.tell_closing();
     }
 
-    /// The first reason counts. A connection that has gone by itself has none.
+    /// Sets the reason. Only the first reason counts. A connection that closed by itself has no reason.
     pub(super) fn give(&self, reason: CloseReason) {
         if self.is_closing() {
             return;
@@ -120,7 +120,7 @@ impl Signal {
         wake_all(waiting.into_iter().flatten());
     }
 
-    /// Ends the connection: its stream gives no more, and takes no more. Returns whether this has done it.
+    /// Ends the connection: reads and writes on its stream stop. Returns whether this call ended the connection.
     pub(super) fn end(&self) -> bool {
         let before = self.state.fetch_or(CLOSING | ENDED, Ordering::AcqRel);
         let Waiting { read, write, closing } = mem::take(&mut *self.lock());
@@ -140,14 +140,14 @@ impl Signal {
         CloseReason::from_bits(self.reason.load(Ordering::Acquire))
     }
 
-    /// Whether it has one of these flags.
+    /// Whether one of these flags is set.
     fn has(&self, flags: u8) -> bool {
         self.state.load(Ordering::Acquire) & flags != 0
     }
 
-    /// Whether the connection has been ended; if not, `cx` is woken when it is.
+    /// Whether the connection was ended. If not, `cx` is woken when it is.
     ///
-    /// The lock is the connection's own, and taken only where its half has nothing to do.
+    /// Each connection has its own lock. Reads and writes take the lock only if they have nothing to do.
     pub(super) fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
         let mut waiting = self.lock();
         let slot = match half {
@@ -161,9 +161,9 @@ impl Signal {
     }
 }
 
-/// # Its lifetime
+/// # Lifetime
 impl Signal {
-    /// Has it asked to close at `due`, for its age. The earliest of several times counts: one for each layer with an age.
+    /// Asks the connection to close at `due`, because of its age. If several layers set an age, the earliest time counts.
     pub(super) fn age_at(&self, due: Tick) {
         let waiting = self.lock();
         let is_earlier = self.due.load().is_none_or(|before| !before.has_come(due));
@@ -173,14 +173,14 @@ impl Signal {
         drop(waiting);
     }
 
-    /// Has it asked to close at this time, because what allowed it expires. The last call counts.
+    /// Asks the connection to close at this time, because its permission expires. The last call counts.
     pub(super) fn expire_at(&self, time: Option<Tick>) {
         self.expires.store(time);
     }
 
-    /// Asks the handler to bring the connection to its end, which comes at `end` in any case.
+    /// Asks the handler to close the connection, which is ended at `end` at the latest.
     pub(super) fn leave(&self, reason: CloseReason, end: Tick) {
-        // First, so that whoever finds it ended finds a reason.
+        // First, so that code that finds the connection ended also finds a reason.
         self.give(reason);
         let waiting = self.lock();
         if !self.has(LEAVING) {
@@ -191,30 +191,30 @@ impl Signal {
         self.tell_closing();
     }
 
-    /// From here on its stream says when the peer has sent something.
+    /// Called when the stream begins to report what the peer sends.
     pub(super) fn watch(&self) {
         self.state.fetch_or(WATCHED, Ordering::Relaxed);
     }
 
-    /// Nobody sees any more what the peer sends.
+    /// Called when the stream no longer reports what the peer sends.
     pub(super) fn unwatch(&self) {
         self.state.fetch_and(!WATCHED, Ordering::Relaxed);
     }
 
-    /// Whether it has been ended, or the peer has been quiet until now. A read asks for both at once.
+    /// Whether the connection was ended, or the peer has sent nothing since the last sweep. A read needs both answers in one check.
     #[inline]
     pub(super) fn is_ended_or_quiet(&self) -> bool {
         self.has(ENDED | QUIET)
     }
 
-    /// The peer has sent something.
+    /// Called when the peer has sent something.
     pub(super) fn hear(&self) {
         self.state.fetch_and(!QUIET, Ordering::Relaxed);
     }
 
-    /// What the connection is due for; `idle` is how many ticks a peer may be silent.
+    /// Returns what has to happen to the connection now. `idle` is the idle timeout in ticks.
     pub(super) fn turn(&self, now: Tick, idle: Option<u32>) -> Option<Turn> {
-        // The state first: whoever sees LEAVING sees the new time.
+        // Load the state first: a thread that sees LEAVING then also sees the new `due`.
         let state = self.state.load(Ordering::Acquire);
         if state & ENDED != 0 {
             return None;
@@ -250,12 +250,11 @@ impl Signal {
     }
 }
 
-/// Resolves when a connection is asked to come to its end, and when its permit has gone with its stream.
-/// [`reason`](Self::reason) then tells why.
+/// Resolves when the connection is asked to close, or when its stream and permit are dropped. [`reason`](Self::reason) then says why.
 ///
-/// It is given by [`WsStream::closing`](crate::WsStream::closing), and stays of use once a framing library has taken the
-/// stream. It is `Unpin`, and once it has resolved it always does, so that a `select!` in a loop can poll it by reference.
-/// Without `connections` on the layer it never resolves.
+/// To get this future, call [`WsStream::closing`](crate::WsStream::closing). You can use it after a framing library has taken the stream.
+/// The future is `Unpin`. After it has resolved, each further poll is ready too, so a `select!` in a loop can poll it by reference. If the
+/// layer has no `connections`, the future never resolves.
 ///
 #[cfg_attr(feature = "tungstenite", doc = "```")]
 #[cfg_attr(not(feature = "tungstenite"), doc = "```ignore")]
@@ -278,7 +277,7 @@ impl Signal {
 ///     }
 ///     let code = CloseCode::from(closing.close_code());
 ///     socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
-///     // A socket that is dropped with bytes of the client unread is reset, and the client may never see the close.
+///     // Read until the client closes: a socket dropped with unread bytes is reset, and the client may not see the close.
 ///     while socket.try_next().await?.is_some() {}
 ///     Ok(())
 /// }
@@ -286,7 +285,7 @@ impl Signal {
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Closing {
     signal: Option<Arc<Signal>>,
-    /// Its place among those that wait.
+    /// The index among the waiting slots.
     slot: Option<usize>,
 }
 
@@ -299,20 +298,20 @@ impl Closing {
         Self { signal: Some(Arc::clone(signal)), slot: None }
     }
 
-    /// Whether the connection has been asked to come to its end.
+    /// Whether the connection has been asked to close.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.signal.as_ref().is_some_and(|signal| signal.is_closing())
     }
 
-    /// Why the connection has been asked to come to its end: the first reason, if there are several. `None` as long as it has not
-    /// been asked, and where it has gone without being asked.
+    /// Returns why the connection has been asked to close: the first reason, if there are several. Returns `None` until the connection is
+    /// asked, and if it closed without being asked.
     #[must_use]
     pub fn reason(&self) -> Option<CloseReason> {
         self.signal.as_ref()?.reason()
     }
 
-    /// The close code for the handler to send: that of the [`reason`](Self::reason), and 1001 (going away) without one.
+    /// The close code for the handler to send: the code of the [`reason`](Self::reason), or 1001 (going away) if there is no reason.
     #[must_use]
     pub fn close_code(&self) -> u16 {
         self.reason().unwrap_or(CloseReason::Drain).close_code()
@@ -328,7 +327,7 @@ impl Future for Closing {
             return Poll::Ready(());
         }
         let mut waiting = signal.lock();
-        // Whoever signals takes all places away, and then this finds the signal below.
+        // The code that signals takes all slots away. This poll then sees the signal in the check below.
         let free = || waiting.closing.iter().position(Option::is_none).unwrap_or(waiting.closing.len());
         let place = *slot.get_or_insert_with(free);
         if waiting.closing.len() <= place {

@@ -1,4 +1,4 @@
-//! The task that looks after the lifetimes of all connections.
+//! The task that applies the lifetimes of all connections.
 
 use std::sync::{Arc, Weak};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sync::atomic::Ordering;
 
-/// A connection has been let in.
+/// Called when a connection begins.
 pub(super) fn begin(registry: &Arc<Registry>, signal: &Signal) {
     registry.sweeper.remember_runtime();
     if let Some(due) = registry.lifetimes.due() {
@@ -22,31 +22,31 @@ pub(super) fn begin(registry: &Arc<Registry>, signal: &Signal) {
     }
 }
 
-/// A connection has been closed, or is to expire: has a task sweep, if none does.
+/// Called when a connection is closed or gets an expiry time. Starts the sweeping task, unless it runs.
 pub(super) fn start(registry: &Arc<Registry>) {
     registry.sweeper.is_needed.store(true, Ordering::Relaxed);
     run(registry);
 }
 
 fn run(registry: &Arc<Registry>) {
-    // Nearly every connection finds a task that runs.
+    // The task runs already for nearly every connection.
     if registry.sweeper.is_running.load(Ordering::Acquire) {
         return;
     }
-    // Without a runtime there is no connection to sweep either: hyper's needs one.
+    // Without a runtime there are no connections to sweep, because hyper needs a runtime too.
     for runtime in [registry.sweeper.runtime(), Handle::try_current().ok()].into_iter().flatten() {
         run_on(registry, &runtime);
     }
 }
 
-/// A runtime that has ended drops the task at once.
+/// Starts the task on `runtime`. A runtime that has ended drops the task at once.
 fn run_on(registry: &Arc<Registry>, runtime: &Handle) {
     if !registry.sweeper.is_running.swap(true, Ordering::AcqRel) {
         runtime.spawn(Sweeping(Arc::downgrade(registry)).run());
     }
 }
 
-/// A task that sweeps, for as long as there is a registry.
+/// A task that sweeps for as long as the registry exists.
 struct Sweeping(Weak<Registry>);
 
 impl Sweeping {
@@ -77,11 +77,11 @@ impl Sweeping {
 }
 
 impl Drop for Sweeping {
-    /// Also where its runtime ends before others do: the runtime of the newest connection then goes on.
+    /// Runs also when the task's runtime ends before others do. The task then starts again on the runtime of the newest connection.
     fn drop(&mut self) {
         let Some(registry) = self.0.upgrade() else { return };
         registry.sweeper.is_running.store(false, Ordering::Release);
-        // It may be the one that ends. Then the next task is dropped at once, and finds none.
+        // The newest connection's runtime may be the one that ends. Then the next task is dropped at once, and finds no runtime.
         if let Some(runtime) = registry.sweeper.take_runtime() {
             run_on(&registry, &runtime);
         }

@@ -1,4 +1,4 @@
-//! Whether a task sweeps, and where one could.
+//! Whether the sweeping task runs, and on which runtime it can start.
 
 use tokio::runtime::Handle;
 
@@ -7,9 +7,9 @@ use crate::sync::{Mutex, atomic::AtomicBool, lock};
 #[derive(Debug)]
 pub(super) struct Sweeper {
     pub(super) is_running: AtomicBool,
-    /// Whether a connection may be due although no lifetimes are set: one has been closed, or is to expire.
+    /// Whether a sweep may be needed although no lifetimes are set: a connection was closed, or has an expiry time.
     pub(super) is_needed: AtomicBool,
-    /// That of the newest connection. Whoever closes connections may be outside of any runtime, or in one that soon ends.
+    /// The runtime of the newest connection. Code that closes connections may run outside of any runtime, or in one that soon ends.
     runtime: Mutex<Option<Handle>>,
 }
 
@@ -18,7 +18,7 @@ impl Sweeper {
         Self { is_running: AtomicBool::new(false), is_needed: AtomicBool::new(false), runtime: Mutex::default() }
     }
 
-    /// Called where a connection begins.
+    /// Called when a connection begins.
     pub(super) fn remember_runtime(&self) {
         if let Ok(runtime) = Handle::try_current() {
             let before = lock(&self.runtime).replace(runtime);
@@ -30,7 +30,7 @@ impl Sweeper {
         lock(&self.runtime).clone()
     }
 
-    /// As [`runtime`](Self::runtime), and forgets it.
+    /// Returns the [`runtime`](Self::runtime), and forgets it.
     pub(super) fn take_runtime(&self) -> Option<Handle> {
         lock(&self.runtime).take()
     }

@@ -45,7 +45,7 @@ async fn a_drain_signals_evenly_over_its_time() {
     }
 }
 
-/// A waker that says how many connections there were when it was woken.
+/// A waker that reports how many connections there were when it was woken.
 struct Count(Connections, mpsc::UnboundedSender<usize>);
 
 impl Wake for Count {
@@ -132,7 +132,7 @@ fn a_limit_holds_under_contention_and_nothing_is_lost() {
     assert!(connections.registry.signals().is_empty());
 }
 
-/// Without lifetimes it took 72 bytes.
+/// It was 72 bytes before there were lifetimes.
 #[cfg(not(ws_loom))]
 #[test]
 fn the_lifetime_of_a_connection_takes_16_bytes() {
@@ -154,13 +154,13 @@ async fn whoever_waits_no_longer_leaves_nothing_behind() {
     let permit = admit(&Connections::new());
     let closing = permit.closing();
     for _ in 0..1000 {
-        // Each in a task of its own, as by a `select!` in a function that comes and goes.
+        // Each clone runs in its own task, like a `select!` in a function that is called again and again.
         let mut closing = closing.clone();
         tokio::spawn(async move { timeout(Duration::ZERO, &mut closing).await.unwrap_err() }).await.unwrap();
     }
     let signal = permit.membership(&Connections::new().registry).signal;
     assert_eq!(signal.places(), 1);
-    // The registry's, the permit's, the one that waits no longer, and this.
+    // Held by the registry, the permit, the `Closing` that no longer waits, and this test.
     assert_eq!(Arc::strong_count(&signal), 4);
 }
 
@@ -171,7 +171,7 @@ async fn a_drain_takes_any_duration() {
     let draining = tokio::spawn(connections.drain().over(Duration::MAX).deadline(Duration::from_secs(1)).into_future());
     let drained = draining.await.unwrap();
     assert_eq!((drained.closed, drained.aborted), (0, 2));
-    // The time to ask in is cut to the deadline: the second was asked half way.
+    // `over` is cut to the deadline, so the second connection was asked half way.
     assert!(permits.iter().all(|permit| permit.closing().is_closing()));
     drop(permits);
     let connections = Connections::new();
@@ -254,7 +254,7 @@ async fn a_server_that_stops_by_itself_begins_the_shutdown_and_one_that_fails_do
     let drained = shutdown.serve(async { Ok::<_, &str>(()) }).await.unwrap();
     assert_eq!((drained.closed, drained.aborted), (0, 1));
 
-    // After the signal, an error is told once the drain is over.
+    // After the signal, `serve` returns an error only when the drain is over.
     let connections = Connections::new();
     let permit = admit(&connections);
     let shutdown = connections.graceful_shutdown(std::future::ready(())).deadline(Duration::from_secs(3));
@@ -275,7 +275,7 @@ async fn a_drain_does_nothing_until_it_is_awaited() {
     assert_eq!(drain.await, Drained { closed: 0, aborted: 0 });
 }
 
-/// 100,000 connections are signalled in one go otherwise, and nothing else on that thread runs meanwhile.
+/// Otherwise 100,000 connections are signalled in one go, and nothing else runs on that thread meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_drain_lets_others_have_their_turn() {
     let connections = Connections::new();
@@ -306,7 +306,7 @@ fn one_of_several_that_leaves_gives_one_of_its_key_back() {
     }
 }
 
-/// loom's model of the same treats `SeqCst` as acquire and release, so Miri runs this test with many seeds.
+/// loom's model of this race treats `SeqCst` as acquire and release, so Miri runs this test with many seeds.
 #[test]
 fn a_wait_that_is_over_has_seen_every_connection() {
     let connections = Connections::new();

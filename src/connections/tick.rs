@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 
-/// A time in hundredths of a second. It wraps around after 497 days: of two times, the later one is less than half of that ahead.
+/// A time in hundredths of a second. The number wraps around after 497 days. Of two times, the later one is less than half of that ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tick(u32);
 
@@ -20,14 +20,14 @@ impl Tick {
     pub(super) fn of(time: Instant) -> Self {
         static EPOCH: OnceLock<Instant> = OnceLock::new();
         let epoch = *EPOCH.get_or_init(Instant::now);
-        // Where tokio's clock is paused, a time may be before the epoch.
+        // If tokio's clock is paused, a time may be before the epoch.
         let after = time.saturating_duration_since(epoch).as_millis();
         let before = epoch.saturating_duration_since(time).as_millis();
         let length = Self::LENGTH.as_millis();
         Self::new(wrapped(after / length).wrapping_sub(wrapped(before.div_ceil(length))))
     }
 
-    /// 0 stands for no time.
+    /// 0 means no time.
     fn new(ticks: u32) -> Self {
         Self(ticks.max(1))
     }
@@ -36,7 +36,7 @@ impl Tick {
         Self::new(self.0.wrapping_add(ticks))
     }
 
-    /// Whether it is `now`, or was before.
+    /// Whether this time is `now` or earlier.
     pub(super) fn has_come(self, now: Self) -> bool {
         now.0.wrapping_sub(self.0) < u32::MAX / 2
     }
@@ -47,8 +47,8 @@ fn wrapped(ticks: u128) -> u32 {
     ticks as u32
 }
 
-/// A duration in ticks, rounded up, and one more, for the time at which it begins was rounded down. `None` for more than 100 days:
-/// ticks cannot tell much more.
+/// Converts a duration to ticks, rounded up, plus one tick because the start time was rounded down. Returns `None` for more than 100 days:
+/// ticks cannot represent much more.
 pub(super) fn ticks(duration: Duration) -> Option<u32> {
     let ticks = duration.as_micros().div_ceil(Tick::LENGTH.as_micros());
     u32::try_from(ticks).ok().filter(|ticks| *ticks <= MAX_TICKS).map(|ticks| ticks + 1)
@@ -57,7 +57,7 @@ pub(super) fn ticks(duration: Duration) -> Option<u32> {
 /// 100 days.
 pub(super) const MAX_TICKS: u32 = 100 * 24 * 3600 * 100;
 
-/// A [`Tick`] that several threads look at, or none.
+/// An optional [`Tick`] that several threads can read and write.
 #[derive(Debug, Default)]
 pub(super) struct AtomicTick(AtomicU32);
 

@@ -1,15 +1,15 @@
-//! Wakers of tasks that wait.
+//! Wakers of waiting tasks.
 
 use std::task::Waker;
 
-/// Keeps `waker` in `slot`. Returns the waker that was there before, for the caller to drop once it has released its lock:
-/// dropping a waker can run code of any runtime.
+/// Keeps `waker` in `slot`. Returns the previous waker. The caller has to drop this waker after releasing the lock, because dropping a
+/// waker can run code of any runtime.
 #[must_use = "drop the waker after the lock is released"]
 pub(crate) fn replace_waker(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     if slot.as_ref().is_some_and(|stored| stored.will_wake(waker)) { None } else { slot.replace(waker.clone()) }
 }
 
-/// Wakes all tasks, also if waking one of them panics.
+/// Wakes all tasks, even if waking one of them panics.
 pub(super) fn wake_all(wakers: impl Iterator<Item = Waker>) {
     let mut rest = WakeRest(wakers);
     for waker in rest.0.by_ref() {
@@ -17,7 +17,7 @@ pub(super) fn wake_all(wakers: impl Iterator<Item = Waker>) {
     }
 }
 
-/// Wakes on when a waker has panicked.
+/// Wakes the remaining tasks after a waker has panicked.
 struct WakeRest<I: Iterator<Item = Waker>>(I);
 
 impl<I: Iterator<Item = Waker>> Drop for WakeRest<I> {

@@ -1,15 +1,14 @@
-//! A library that cannot inflate, on a stream that agreed to.
+//! The error for a framing library without permessage-deflate, on a stream that agreed on it.
 
 use std::{error::Error, fmt};
 
 use crate::{middleware::WsStream, observe::events};
 
-/// The stream agreed on permessage-deflate, and the library that should frame it does not know it: what it sent would be
-/// read wrongly, and what it got would be garbage.
+/// The stream agreed on permessage-deflate, but the framing library does not support it. The library could not read compressed messages.
 ///
-/// Withdraw the extension before the handshake is accepted, by [`WsUpgrade::decline_deflate`](crate::WsUpgrade::decline_deflate),
-/// or frame the stream by a library that has it, as yawc does. It is there with the features `fastwebsockets`,
-/// `tokio-websockets` and `tungstenite`, and is traced when it is made.
+/// Withdraw the extension before you accept the handshake, with [`WsUpgrade::decline_deflate`](crate::WsUpgrade::decline_deflate), or use a
+/// framing library with permessage-deflate, such as yawc. This error exists with the features `fastwebsockets`, `tokio-websockets` and
+/// `tungstenite`. The crate traces it when the error is created.
 #[derive(Debug)]
 pub struct DeflateAgreed(Box<WsStream>);
 
@@ -25,7 +24,7 @@ impl DeflateAgreed {
         if stream.deflate().is_none() {
             return Ok(stream);
         }
-        // Clients that offer it lose their socket, and a test without it does not notice.
+        // Clients that offer it lose their socket, and a test whose client does not offer it does not notice.
         events::deflate_not_known();
         Err(Self(Box::new(stream)))
     }

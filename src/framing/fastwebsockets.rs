@@ -1,4 +1,4 @@
-//! fastwebsockets.
+//! Framing with fastwebsockets.
 
 use fastwebsockets::{Role, WebSocket};
 
@@ -6,14 +6,14 @@ use super::deflate_agreed::DeflateAgreed;
 use crate::middleware::{Side, WsStream};
 
 impl WsStream {
-    /// Frames the stream by fastwebsockets, in the role of its end.
+    /// Frames the stream with fastwebsockets, as a server or as a client.
     ///
-    /// Its knobs are on the [`WebSocket`] that it gives: it answers pings and closes by itself, takes frames of less than
-    /// 64 MiB, and gives them as they came, one by one, with the client's mask, so that none can be sent back as it is. A
-    /// `FragmentCollector` around it makes messages of them, and puts no bound on the size of one.
+    /// The returned [`WebSocket`] has the settings. By default, the socket answers pings and closes automatically, and accepts frames of
+    /// less than 64 MiB. You get the frames one by one as they came, with the client's mask, so you cannot send a frame back as it is. A
+    /// `FragmentCollector` joins frames into messages, with no limit on the size of a message.
     ///
-    /// Its `read_frame` may not be dropped before it has a frame, as a `select!` does: what it has read is lost. Read in a
-    /// loop of its own there, and pass frames on by a channel.
+    /// Do not drop `read_frame` before it returns a frame, as a `select!` does: the bytes that were read are lost. Read in a separate loop
+    /// instead, and pass the frames on with a channel.
     ///
     /// ```
     /// use fastwebsockets::{FragmentCollector, OpCode};
@@ -34,7 +34,7 @@ impl WsStream {
     ///
     /// # Errors
     ///
-    /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: fastwebsockets does not have it.
+    /// [`DeflateAgreed`], with the stream, if permessage-deflate was agreed on. fastwebsockets does not support it.
     pub fn into_fastwebsockets(self) -> Result<WebSocket<Self>, DeflateAgreed> {
         let stream = DeflateAgreed::unless_agreed(self)?;
         let role = match stream.side() {

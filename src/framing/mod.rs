@@ -1,4 +1,4 @@
-//! The upgraded stream in the hands of a framing library: one file for each, each a feature.
+//! Gives the upgraded stream to a framing library: one file and one feature for each library.
 
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
 mod deflate_agreed;

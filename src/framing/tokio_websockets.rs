@@ -1,4 +1,4 @@
-//! tokio-websockets.
+//! Framing with tokio-websockets.
 
 #[cfg(feature = "client")]
 use tokio_websockets::ClientBuilder;
@@ -10,9 +10,9 @@ use crate::middleware::Side;
 use crate::middleware::WsStream;
 
 impl WsStream {
-    /// Frames the stream by tokio-websockets, in the role of its end.
+    /// Frames the stream with tokio-websockets, as a server or as a client.
     ///
-    /// By default it takes messages of up to 64 MiB, writes frames of 4 MiB, and flushes once 8 KiB wait.
+    /// By default, the socket accepts messages of up to 64 MiB, writes frames of 4 MiB, and flushes when 8 KiB are waiting.
     ///
     /// ```
     /// use futures_util::{SinkExt, TryStreamExt};
@@ -32,7 +32,7 @@ impl WsStream {
     ///
     /// # Errors
     ///
-    /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: tokio-websockets does not have it.
+    /// [`DeflateAgreed`], with the stream, if permessage-deflate was agreed on. tokio-websockets does not support it.
     pub fn into_tokio_websockets(self, config: Config, limits: Limits) -> Result<WebSocketStream<Self>, DeflateAgreed> {
         let stream = DeflateAgreed::unless_agreed(self)?;
         Ok(frame(stream, config, limits))
@@ -47,7 +47,7 @@ fn frame(stream: WsStream, config: Config, limits: Limits) -> WebSocketStream<Ws
     }
 }
 
-/// tokio-websockets has no client then, and this crate none either.
+/// Without the feature `client`, neither tokio-websockets nor this crate has a client.
 #[cfg(not(feature = "client"))]
 fn frame(stream: WsStream, config: Config, limits: Limits) -> WebSocketStream<WsStream> {
     ServerBuilder::new().config(config).limits(limits).serve(stream)

@@ -1,4 +1,4 @@
-//! tokio-tungstenite.
+//! Framing with tokio-tungstenite.
 
 use tokio_tungstenite::{
     WebSocketStream,
@@ -9,11 +9,11 @@ use super::deflate_agreed::DeflateAgreed;
 use crate::middleware::{Side, WsStream};
 
 impl WsStream {
-    /// Frames the stream by tokio-tungstenite, in the role of its end.
+    /// Frames the stream with tokio-tungstenite, as a server or as a client.
     ///
-    /// `None` is tungstenite's own configuration but for a read buffer of 4 KiB instead of 128 KiB, which each connection
-    /// would hold for as long as it lives. Raise it where messages of many KiB are the rule: a message of a MiB is read
-    /// in 256 pieces by the one and in 8 by the other. A configuration that is given is taken as it is.
+    /// `None` is tungstenite's default configuration, except that the read buffer is 4 KiB instead of 128 KiB. Each connection holds this
+    /// buffer as long as it lives. If most messages have many KiB, use a larger buffer. A message of 1 MiB takes 256 reads with 4 KiB, and
+    /// 8 reads with 128 KiB. Your own configuration is used unchanged.
     ///
     /// ```
     /// use futures_util::{SinkExt, TryStreamExt};
@@ -32,11 +32,11 @@ impl WsStream {
     ///
     /// # Errors
     ///
-    /// [`DeflateAgreed`], with the stream, where permessage-deflate was agreed on: tungstenite does not have it.
+    /// [`DeflateAgreed`], with the stream, if permessage-deflate was agreed on. tungstenite does not support it.
     pub fn into_tungstenite(
         self, config: Option<WebSocketConfig>,
     ) -> impl Future<Output = Result<WebSocketStream<Self>, DeflateAgreed>> + Send {
-        // Boxed, for a handler's future has room for this one beside the socket, for as long as the socket lives.
+        // Boxed, because a handler's future has room for this one beside the socket, as long as the socket lives.
         Box::pin(async move {
             let stream = DeflateAgreed::unless_agreed(self)?;
             let role = match stream.side() {

@@ -1,23 +1,26 @@
-//! yawc.
+//! Framing with yawc.
 
 use yawc::{Options, Role, WebSocket};
 
 use crate::middleware::{Side, WsStream};
 
 impl WsStream {
-    /// Frames the stream by yawc, in the role of its end, with permessage-deflate where it was agreed on.
+    /// Frames the stream with yawc, as a server or as a client, with permessage-deflate if it was agreed on.
     ///
-    /// Whether permessage-deflate is spoken, and with which windows and takeovers, is agreed on by the handshake alone:
-    /// nothing in `options` turns it on. What the other end compresses is inflated then. A message that this end sends as one
-    /// frame is compressed only by options with compression, such as [`Options::with_balanced_compression`], whose level, threshold and pool
-    /// it is done by: leave that alone where a message may be of somebody else's making. yawc 0.5.0 cuts a compressed
-    /// message short where incompressible bytes of it look like the end of a block, which whoever wrote it can see to.
+    /// Only the handshake decides about permessage-deflate, its windows and its takeovers: nothing in `options` turns it on. If it was
+    /// agreed on, yawc inflates the other end's compressed messages.
     ///
-    /// Text is checked for UTF-8, as RFC 6455 §8.1 asks, only with [`Options::with_utf8`]. The `Stream` of a `WebSocket` ends
-    /// at an error without naming it; `next_frame` gives the error. A connection begins with 8 KiB to read and 8 KiB to
-    /// write, which [`Options::with_read_buffer_capacity`] and its like make smaller; with permessage-deflate it holds some
-    /// 300 KiB more, unless both ends forget their windows and the options have a pool
-    /// ([`Options::with_deflate_pool`]).
+    /// yawc compresses a message that you send as one frame only if `options` have compression, such as
+    /// [`Options::with_balanced_compression`], with their level, threshold and pool. Do not use compression if somebody else may have
+    /// written the message. yawc 0.5.0 cuts a compressed message short if incompressible bytes in it look like the end of a block, and the
+    /// author can choose such bytes.
+    ///
+    /// yawc checks text for UTF-8, as RFC 6455 §8.1 requires, only with [`Options::with_utf8`]. At an error, the `Stream` of a `WebSocket`
+    /// only ends. `next_frame` returns the error.
+    ///
+    /// A connection begins with 8 KiB to read and 8 KiB to write. [`Options::with_read_buffer_capacity`] and similar options make these
+    /// smaller. With permessage-deflate, a connection holds some 300 KiB more, unless both ends forget their windows and the options have a
+    /// pool ([`Options::with_deflate_pool`]).
     ///
     /// ```
     /// use futures_util::SinkExt;
@@ -39,7 +42,7 @@ impl WsStream {
     ///
     /// # Errors
     ///
-    /// yawc's own, for parameters of permessage-deflate that it does not take. It takes all that are agreed on here.
+    /// yawc's error, for parameters of permessage-deflate that yawc does not accept. yawc accepts all parameters that this crate agrees on.
     pub fn into_yawc(self, options: Options) -> yawc::Result<WebSocket<Self>> {
         let params = self.deflate();
         let (role, own_window) = match self.side() {
@@ -48,16 +51,16 @@ impl WsStream {
         };
         let extension = params.map(|params| params.to_string());
         let mut options = if extension.is_some() && options.compression.is_none() {
-            // The other end will compress. RFC 7692 §6: whether to compress a message is up to its sender.
+            // The other end will compress. RFC 7692 §6: the sender decides whether to compress a message.
             options.with_balanced_compression().with_compression_threshold(usize::MAX)
         } else {
             options
         };
         if let Some(deflate) = &mut options.compression {
-            // yawc 0.5.0 never returns from compressing an empty message behind another: zlib has nothing to flush then.
+            // yawc 0.5.0 never finishes compressing an empty message after another one: zlib has nothing to flush then.
             deflate.compression_threshold = deflate.compression_threshold.max(1);
             if own_window.is_some_and(|bits| bits < 9) {
-                // zlib would compress by a larger window than the server has left to this client.
+                // zlib would compress with a larger window than the server allows this client.
                 deflate.compression_threshold = usize::MAX;
             }
         }

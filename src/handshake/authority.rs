@@ -1,7 +1,7 @@
-//! One strict parser of host and port, for `Host`, `:authority`, absolute-form targets, `Origin` and patterns.
+//! One strict parser for host and port, in `Host`, `:authority`, absolute-form targets, `Origin` and patterns.
 //!
-//! `http::uri::Authority` takes `a.com:99999`, `[::1]x` and `u@a.com`; two readers that differ about such a host are how
-//! a check is got round, so everything that names one goes through here.
+//! `http::uri::Authority` accepts `a.com:99999`, `[::1]x` and `u@a.com`. If two parsers read such a host differently, an attacker can
+//! bypass a check. So this parser reads every host.
 
 use std::{
     borrow::Cow,
@@ -12,10 +12,10 @@ use std::{
 
 use http::{HeaderValue, uri};
 
-/// The host and port that a request names, as its client wrote them.
+/// The host and port that a request names, as the client wrote them.
 ///
-/// Holding one means that the request names exactly one host: a name of non-empty labels, a dotted IPv4 address or an
-/// IPv6 address in brackets, with a port up to 65535 or none.
+/// An `Authority` always holds one well-formed host, with a port up to 65535 or no port. The host is a name of non-empty labels, a dotted
+/// IPv4 address or an IPv6 address in brackets.
 #[derive(Clone, Debug)]
 pub struct Authority {
     text: Text,
@@ -33,25 +33,25 @@ impl Authority {
         Some(Self { text: Text::Uri(authority.clone()), parsed })
     }
 
-    /// The host as it was sent: not folded to lower case, an IPv6 address in its brackets.
+    /// The host as sent: in the original case, an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         str::from_utf8(self.name()).unwrap_or_default()
     }
 
-    /// The port, where one was sent.
+    /// The port, if one was sent.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.parsed.port
     }
 
-    /// Host and port as they were sent.
+    /// Host and port as sent.
     #[cfg(feature = "tower")]
     pub(crate) fn as_str(&self) -> &str {
         str::from_utf8(self.text()).unwrap_or_default()
     }
 
-    /// The host as a browser prints it, which is most often as it was sent.
+    /// The host as a browser prints it. Most often this is the host as sent.
     pub(crate) fn canonical_host(&self) -> Cow<'_, str> {
         if self.parsed.canonical { Cow::Borrowed(self.host()) } else { Cow::Owned(self.as_host().to_string()) }
     }
@@ -60,7 +60,7 @@ impl Authority {
         self.parsed.host.with_name(self.name())
     }
 
-    /// Whether both name the same host and port, where a port left out is `default`.
+    /// Whether both name the same host and port. `default` stands for a missing port.
     pub(super) fn agrees_with(&self, other: &Self, default: Option<u16>) -> bool {
         self.as_host() == other.as_host() && self.port().or(default) == other.port().or(default)
     }
@@ -77,19 +77,18 @@ impl Authority {
     }
 }
 
-/// Where the text of an [`Authority`] lives: shared with the request it was read from.
+/// The text of an [`Authority`], shared with the request.
 #[derive(Clone, Debug)]
 enum Text {
     Field(HeaderValue),
     Uri(uri::Authority),
 }
 
-/// What was found in a text that is `host[:port]`, and nothing around it: no user information, no whitespace, no percent
-/// sign, no empty port.
+/// A parsed `host[:port]`, with nothing around it: no user information, no whitespace, no percent sign, no empty port.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostPort {
     pub(crate) host: Host<()>,
-    /// How much of the text the host is, with the brackets of an IPv6 address.
+    /// The length of the host in the text, with the brackets of an IPv6 address.
     pub(crate) host_length: u16,
     /// Whether the host is written as a browser prints it.
     pub(crate) canonical: bool,
@@ -110,7 +109,7 @@ impl HostPort {
     fn parse_v6(text: &[u8]) -> Option<Self> {
         let end = text.iter().position(|byte| *byte == b']')?;
         let written = str::from_utf8(&text[..=end]).ok()?;
-        // `Ipv6Addr` takes no zone identifier: those mean nothing beyond the machine that wrote them (RFC 6874 §4).
+        // `Ipv6Addr` accepts no zone identifier, because zones mean nothing on other machines (RFC 6874 §4).
         let host = Host::V6(written[1..end].parse().ok()?);
         let canonical = write!(Expected(written), "{}", host.with_name(b"")).is_ok();
         Some(Self { host, host_length: u16::try_from(end + 1).ok()?, canonical, port: None })
@@ -135,24 +134,24 @@ impl HostPort {
             }
         }
         let name = &text[..length];
-        // "a.com." is the name of the same machine to a resolver, and another host to a browser: it stays another host.
+        // For a resolver, "a.com." is the same machine as "a.com". For a browser it is another host, so here too.
         let last = match name {
             [labels @ .., b'.'] => labels.rsplit(|byte| *byte == b'.').next()?,
             _ => &name[label..],
         };
         let host_length = u16::try_from(length).ok().filter(|length| *length <= MAX_NAME)?;
         let mut host = Host::Name(());
-        // An empty name has an empty label, which is no address either.
+        // An empty name has an empty label. This label counts as a number, and then is not an address either.
         if is_number(last) {
-            // WHATWG URL, "ends in a number": such a host is an IPv4 address or nothing. `Ipv4Addr` takes the dotted
-            // form of four decimals alone, so that `127.1` and `0x7f.1` are nothing too: no browser sends them.
+            // WHATWG URL, "ends in a number": such a host is an IPv4 address or invalid. `Ipv4Addr` accepts only four decimal numbers with
+            // dots, so `127.1` and `0x7f.1` are invalid too: no browser sends them.
             host = Host::V4(str::from_utf8(name).ok()?.parse().ok()?);
         }
         Some(Self { host, host_length, canonical: !upper, port: None })
     }
 }
 
-/// A port in decimal, without sign or leading zeros.
+/// Parses a decimal port, without sign or leading zeros.
 pub(crate) fn parse_port(digits: &[u8]) -> Option<u16> {
     let plain = digits == b"0" || !digits.is_empty() && digits[0] != b'0';
     plain.then_some(digits)?.iter().try_fold(0_u16, |port, byte| {
@@ -161,7 +160,7 @@ pub(crate) fn parse_port(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// A host: a name, which compares without regard to case, or an address, which compares by value.
+/// A host: a name, compared without regard to case, or an address, compared by value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Host<N> {
     Name(N),
@@ -180,7 +179,7 @@ impl Host<()> {
 }
 
 impl Host<&[u8]> {
-    /// Whether it is a name or an address of this machine alone.
+    /// Whether the host is a loopback name or address.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
             // RFC 6761 §6.3: `localhost` and the names below it never leave the machine.
@@ -204,7 +203,7 @@ impl PartialEq for Host<&[u8]> {
     }
 }
 
-/// As a browser prints it: in lower case, an IPv6 address as the WHATWG serializes it.
+/// Prints the host as a browser does: in lower case, an IPv6 address as the WHATWG serializes it.
 impl fmt::Display for Host<&[u8]> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -215,7 +214,7 @@ impl fmt::Display for Host<&[u8]> {
     }
 }
 
-/// WHATWG URL, "IPv6 serializer". `std` differs: it prints `::ffff:1.2.3.4` where browsers send `[::ffff:102:304]`.
+/// WHATWG URL, "IPv6 serializer". `std` prints `::ffff:1.2.3.4` where browsers send `[::ffff:102:304]`.
 fn write_v6(f: &mut fmt::Formatter<'_>, address: Ipv6Addr) -> fmt::Result {
     let pieces = address.segments();
     let zeros = longest_zeros(&pieces);
@@ -252,7 +251,7 @@ fn longest_zeros(pieces: &[u16; 8]) -> Range<usize> {
     longest
 }
 
-/// Takes what is written only as long as it is this text: a comparison that allocates nothing.
+/// A writer that fails as soon as the written text differs from this text: a comparison without allocation.
 struct Expected<'a>(&'a str);
 
 impl fmt::Write for Expected<'_> {
@@ -270,8 +269,7 @@ pub(crate) fn is_number(label: &[u8]) -> bool {
     }
 }
 
-/// What a label is made of, once it is in lower case: letters, digits, hyphens, and the underscores that container
-/// networks use.
+/// The bytes of a label in lower case: letters, digits, hyphens, and the underscores that container networks use.
 const LOWER: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte: u8 = 0x20;

@@ -1,4 +1,4 @@
-//! What a request asks for: the client's half of the handshake (RFC 6455 §4.2.1, RFC 8441 §5).
+//! Reads the client's half of the handshake (RFC 6455 §4.2.1, RFC 8441 §5).
 
 use std::borrow::Cow;
 
@@ -22,12 +22,16 @@ use super::{
 };
 use crate::grammar::{Lines, joined, lists};
 
-/// A client's opening handshake, read by the letter of the RFCs.
+/// A client's opening handshake, checked against the RFCs.
 ///
-/// Holding one means that the request is a `GET` that upgrades to `websocket` over HTTP/1.1, or an extended `CONNECT` for
-/// it over HTTP/2; that it names one well-formed host and announces no body; that it speaks version 13; and, over
-/// HTTP/1.1, that it bears one valid key. Whether its client may connect, and what is spoken, is for a
-/// [`Policy`](crate::Policy) to decide; a malformed origin or offer is refused there too, in its place among the rules.
+/// A `ClientHandshake` always comes from a request with these properties:
+///
+/// - It is a `GET` that upgrades to `websocket` over HTTP/1.1, or an extended `CONNECT` for `websocket` over HTTP/2.
+/// - It names one well-formed host, announces no body, and asks for version 13.
+/// - Over HTTP/1.1, it has exactly one valid key.
+///
+/// A [`Policy`](crate::Policy) decides whether the client may connect, and with which subprotocol and compression. The policy also refuses
+/// a malformed origin or offer, in the order of its rules.
 ///
 /// ```
 /// use ws_handshake::handshake::ClientHandshake;
@@ -58,39 +62,41 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// Reads the head of a request; `None` for one that does not ask for a WebSocket.
+    /// Reads the head of a request. Returns `None` if the request does not ask for a WebSocket.
     ///
-    /// A `CONNECT` over HTTP/2 keeps its `:protocol` outside these parts: where it is known, use
+    /// These parts do not contain the `:protocol` of a `CONNECT` over HTTP/2. If you know the `:protocol`, use
     /// [`from_extended_connect`](Self::from_extended_connect).
     ///
     /// # Errors
     ///
-    /// The first rule that the handshake breaks, in the order of [`RejectionKind`], as far as the rules for the host
-    /// allowed, which are the policy's with all that follow. So is a request that bears WebSocket fields and that a
-    /// server could upgrade, although it is no handshake: code that looks only at those fields would take it for one.
+    /// The first rule that the handshake breaks, in the order of [`RejectionKind`], up to the rule for allowed hosts. The policy has that
+    /// rule and all later ones.
+    ///
+    /// A request is also an error if it has WebSocket headers and a server could upgrade it, but it is not a handshake. Code that checks
+    /// only these headers would take such a request for a handshake.
     #[inline]
     pub fn from_parts(parts: &Parts) -> Result<Option<Self>, Rejection> {
         RequestHead::from(parts).read(None)
     }
 
-    /// As [`from_parts`](Self::from_parts), from a whole request.
+    /// Same as [`from_parts`](Self::from_parts), for a whole request.
     ///
     /// # Errors
     ///
-    /// As [`from_parts`](Self::from_parts).
+    /// Same as [`from_parts`](Self::from_parts).
     #[inline]
     pub fn from_request<B>(request: &Request<B>) -> Result<Option<Self>, Rejection> {
         RequestHead::from(request).read(None)
     }
 
-    /// Reads the head of an extended `CONNECT` whose `:protocol` is `protocol` (RFC 8441 §4); `None` if that is not
-    /// `websocket`, in any case.
+    /// Reads the head of an extended `CONNECT` whose `:protocol` is `protocol` (RFC 8441 §4). Returns `None` if `protocol` is not
+    /// `websocket`, in upper or lower case.
     ///
-    /// `Sec-WebSocket-Key` is ignored there: proxies leave it in when they turn HTTP/1.1 into HTTP/2.
+    /// `Sec-WebSocket-Key` is ignored, because proxies leave it in when they turn HTTP/1.1 into HTTP/2.
     ///
     /// # Errors
     ///
-    /// As [`from_parts`](Self::from_parts).
+    /// Same as [`from_parts`](Self::from_parts).
     pub fn from_extended_connect(parts: &Parts, protocol: &str) -> Result<Option<Self>, Rejection> {
         RequestHead::from(parts).read(Some(protocol))
     }
@@ -101,19 +107,19 @@ impl ClientHandshake {
         &self.authority
     }
 
-    /// The key to be answered; `None` over HTTP/2, where there is none.
+    /// The client's key, or `None` over HTTP/2, where there is no key.
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         self.key.as_ref()
     }
 
-    /// The version of HTTP that the handshake came by.
+    /// The HTTP version of the request.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// Whether the request itself says that it came by https. Behind a proxy that ends TLS it does not.
+    /// Whether the request itself says that it came over `https`. Behind a proxy that ends TLS, the request does not say so.
     pub(crate) fn over_https(&self) -> bool {
         self.over_https
     }
@@ -122,7 +128,7 @@ impl ClientHandshake {
         self.origin.as_ref().map(Option::as_ref).map_err(|kind| *kind)
     }
 
-    /// `Sec-WebSocket-Protocol`, all of its lines, as it was sent.
+    /// All lines of `Sec-WebSocket-Protocol`, as sent.
     pub(crate) fn subprotocols(&self) -> Option<&HeaderValue> {
         self.subprotocols.as_ref()
     }
@@ -132,12 +138,14 @@ impl ClientHandshake {
     }
 }
 
-/// The one host that a request names, whether it is a handshake or not.
+/// The one host that a request names. The request need not be a handshake.
 ///
 /// # Errors
 ///
-/// A [`Rejection`] (400) where `Host`, over HTTP/2 `:authority`, is missing, repeated or malformed, or the two or an absolute
-/// target disagree (RFC 9112 §3.2).
+/// A [`Rejection`] (400, RFC 9112 §3.2) if:
+///
+/// - `Host`, or over HTTP/2 `:authority`, is missing, repeated or malformed
+/// - `Host` and `:authority` disagree, or one of them disagrees with an absolute target
 pub fn request_authority<B>(request: &Request<B>) -> Result<Authority, Rejection> {
     let head = RequestHead::from(request);
     head.authority(Fields::find(head.headers).host).map_err(|kind| head.reject(kind))
@@ -153,7 +161,8 @@ pub(crate) struct RequestHead<'a> {
 }
 
 impl RequestHead<'_> {
-    /// Whether the request asks for a WebSocket, well or badly; also where nobody has read what it asks for.
+    /// Whether the request asks for a WebSocket, in a valid way or not. Also true if it has WebSocket headers, and a `:protocol` that
+    /// nobody has read.
     #[cfg(any(feature = "tower", test))]
     pub(crate) fn asks_for_websocket(self, protocol: Option<&str>) -> bool {
         let fields = Fields::find(self.headers);
@@ -164,7 +173,7 @@ impl RequestHead<'_> {
         Rejection::new(kind, self.version)
     }
 
-    /// The version of HTTP, as telemetry names it.
+    /// The HTTP version, as named in telemetry.
     #[cfg(feature = "tower")]
     pub(crate) fn http_version(&self) -> &'static str {
         http_version::name(self.version)
@@ -180,13 +189,13 @@ impl RequestHead<'_> {
         self.uri.path()
     }
 
-    /// The host that the request names, if it names one that is well formed.
+    /// The host that the request names, if the host is well formed.
     #[cfg(feature = "tower")]
     pub(crate) fn named_authority(self) -> Option<Authority> {
         self.authority(Fields::find(self.headers).host).ok()
     }
 
-    /// The page that the request is from, if its origin is well formed.
+    /// The origin of the page that sent the request, if the origin is well formed.
     #[cfg(feature = "tower")]
     pub(crate) fn named_origin(self) -> Option<Origin> {
         Origin::from_value(self.headers.get(ORIGIN)?)
@@ -195,7 +204,7 @@ impl RequestHead<'_> {
     fn asks(self, protocol: Option<&str>, upgrade_websocket: bool) -> bool {
         if self.version >= Version::HTTP_2 {
             // RFC 8441 §5: a `CONNECT` with `:protocol` set to `websocket`.
-            // The h2 crate lets whitespace through, which a laxer reader may not see.
+            // The h2 crate lets whitespace through, and a laxer parser may ignore it.
             let websocket = protocol.is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"));
             return websocket && *self.method == Method::CONNECT;
         }
@@ -203,20 +212,20 @@ impl RequestHead<'_> {
         self.version == Version::HTTP_11 && upgrade_websocket
     }
 
-    /// Reads the handshake, if it is one. `protocol` is `:protocol`, empty where there is none; `None` where nobody has
-    /// looked.
+    /// Reads the handshake, if the request is one. `protocol` is the value of `:protocol`: empty if there is none, `None` if nobody has
+    /// read it.
     #[inline]
     pub(crate) fn read(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
         if self.cannot_upgrade() { Ok(None) } else { self.read_upgrade(protocol) }
     }
 
-    /// Whether no server would upgrade the request. This is the one look-up that a plain request costs.
+    /// Whether no server would upgrade the request. A plain request costs only this look-up.
     #[inline]
     pub(crate) fn cannot_upgrade(self) -> bool {
         !self.headers.contains_key(UPGRADE) && *self.method != Method::CONNECT
     }
 
-    /// As [`read`](Self::read), of a request that a server may upgrade.
+    /// Same as [`read`](Self::read), for a request that a server may upgrade.
     #[inline]
     pub(crate) fn read_upgrade(self, protocol: Option<&str>) -> Result<Option<ClientHandshake>, Rejection> {
         let fields = Fields::find(self.headers);
@@ -225,9 +234,9 @@ impl RequestHead<'_> {
         read.map_err(|kind| self.reject(kind))
     }
 
-    /// A request that a server could upgrade, though not to a WebSocket by these rules.
+    /// Handles a request that a server could upgrade, but not to a WebSocket by these rules.
     ///
-    /// Extractors that look at the WebSocket fields alone would take it for a handshake that was let through.
+    /// Extractors that check only the WebSocket headers would take such a request for an approved handshake.
     fn anything_else(
         self, protocol: Option<&str>, fields: &Fields<'_>,
     ) -> Result<Option<ClientHandshake>, RejectionKind> {
@@ -247,7 +256,7 @@ impl RequestHead<'_> {
         })
     }
 
-    /// Without the value of `:protocol` this may well be a handshake that the server was not built to read.
+    /// Whether nobody has read `:protocol`. The request may then be a handshake that this server was built without support for.
     fn is_unread(self, protocol: Option<&str>) -> bool {
         *self.method == Method::CONNECT && self.version >= Version::HTTP_2 && protocol.is_none()
     }
@@ -259,7 +268,7 @@ impl RequestHead<'_> {
             return Err(RejectionKind::MethodInvalid);
         }
         let authority = self.authority(fields.host)?;
-        // Over HTTP/2 what follows is the stream, which ends where it exceeds a length (RFC 9113 §8.1.1), be it 0.
+        // Over HTTP/2, the stream follows. The stream ends if it exceeds a length (RFC 9113 §8.1.1), even a length of 0.
         if fields.content == Content::Some || fields.content == Content::Zero && !over_http1 {
             return Err(RejectionKind::BodyAnnounced);
         }
@@ -291,7 +300,7 @@ impl RequestHead<'_> {
         Ok(Some(ClientHandshake {
             version: self.version,
             authority,
-            // RFC 6455 §4.1 has `https` for what a browser calls `wss`.
+            // RFC 6455 §4.1 says `https` where a browser says `wss`.
             over_https: self.uri.scheme().is_some_and(|scheme| *scheme == *"https" || *scheme == *"wss"),
             key,
             origin,
@@ -312,7 +321,7 @@ impl RequestHead<'_> {
             (Lines::None, Some(target)) if self.version >= Version::HTTP_2 => parse(Authority::from_uri(target)),
             (Lines::One(field), Some(target)) => {
                 let (field, target) = (parse(Authority::from_host_field(field))?, parse(Authority::from_uri(target))?);
-                // A server that reads the one and a proxy that read the other would speak of different hosts.
+                // If a server reads one and a proxy reads the other, the two work with different hosts.
                 if !field.agrees_with(&target, self.uri.scheme_str().map(str::as_bytes).and_then(default_port)) {
                     return Err(RejectionKind::AuthorityMismatched);
                 }
@@ -323,8 +332,7 @@ impl RequestHead<'_> {
     }
 }
 
-/// The fields that make a handshake, found in one pass over the request's: a look-up for each would take as long as all
-/// the rest.
+/// The headers of a handshake, found in one pass over all headers. One look-up for each would take as long as all the rest.
 #[derive(Default)]
 struct Fields<'a> {
     host: Lines<'a>,
@@ -338,7 +346,7 @@ struct Fields<'a> {
     content: Content,
 }
 
-/// What the fields say of content to come.
+/// What the headers say about a body.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Content {
     #[default]
@@ -351,7 +359,7 @@ impl<'a> Fields<'a> {
     fn find(headers: &'a HeaderMap) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
-            // The length alone tells most names apart.
+            // The length of a name rules out most names.
             match name.as_str().len() {
                 4 if *name == HOST => fields.host.add(value),
                 6 if *name == ORIGIN => fields.origin.add(value),
@@ -369,7 +377,7 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// Whether there is a field by which lax code takes a request for a handshake.
+    /// Whether the request has a header that makes lax code take it for a handshake.
     fn are_of_websocket(&self) -> bool {
         !matches!((self.version, self.key), (Lines::None, Lines::None))
     }
@@ -402,7 +410,7 @@ impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
     }
 }
 
-/// Subprotocols may be secret, which only a policy knows: no `Debug` shows them.
+/// Hides subprotocols from `Debug`. They may be secret, and only a policy knows which ones are.
 fn hidden(mut field: HeaderValue) -> HeaderValue {
     field.set_sensitive(true);
     field

@@ -1,4 +1,4 @@
-//! permessage-deflate: what clients offer, and what is agreed on (RFC 7692 §5, §7).
+//! permessage-deflate: the client's offers, and the agreed parameters (RFC 7692 §5, §7).
 
 use std::{fmt, mem};
 
@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
 use crate::grammar::Cursor;
 
-/// The parameters of permessage-deflate that both ends have agreed on (RFC 7692 §7.1).
+/// The parameters of permessage-deflate that client and server have agreed on (RFC 7692 §7.1).
 ///
-/// Its `Display` is the extension as `Sec-WebSocket-Extensions` answers it.
+/// `Display` writes the extension as in the `Sec-WebSocket-Extensions` of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateParams {
     pub(crate) server_no_context_takeover: bool,
@@ -66,21 +66,20 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// One offer of permessage-deflate that is valid (RFC 7692 §7.1).
+/// One valid offer of permessage-deflate (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeflateOffer {
     pub(crate) server_no_context_takeover: bool,
     pub(crate) client_no_context_takeover: bool,
     pub(crate) server_max_window_bits: Option<u8>,
-    /// The client uses at most this many bits, and can be told to use less. `None`: it cannot be told.
+    /// The client uses at most this many bits, and the server may ask for fewer. `None`: the server may not ask.
     pub(crate) client_max_window_bits: Option<u8>,
 }
 
 impl DeflateOffer {
-    /// The first offer that `accept` takes, in the client's order. The fields have to be well formed.
+    /// The first offer that `accept` takes, in the client's order. The headers have to be well formed.
     ///
-    /// RFC 7692 §7: an offer with a parameter that is unknown, repeated or has an invalid value is declined, and the
-    /// next one is looked at.
+    /// RFC 7692 §7: an offer with a parameter that is unknown, repeated or has an invalid value is declined, and the next one is checked.
     pub(crate) fn first<T>(headers: &HeaderMap, accept: impl Fn(Self) -> Option<T>) -> Option<T> {
         Self::all(headers).find_map(accept)
     }
@@ -90,7 +89,7 @@ impl DeflateOffer {
         elements(headers, false).filter_map(|(name, offer)| offer.filter(|_| name == NAME.as_bytes()))
     }
 
-    /// Reads the parameters behind the name, all of them, and gives an offer, or an `answer`, if all are valid.
+    /// Reads all parameters after the name. Returns an offer, or an `answer`, if all are valid.
     fn read(cursor: &mut Cursor<'_>, answer: bool) -> Option<Self> {
         let mut offer = Self::default();
         let mut valid = true;
@@ -102,15 +101,14 @@ impl DeflateOffer {
         valid.then_some(offer)
     }
 
-    /// Takes a parameter in; `false` if it is not one of an offer, or of an `answer`, or has been there already (RFC 7692
-    /// §7.1).
+    /// Adds a parameter. Returns `false` if it does not belong in an offer, or in an `answer`, or is repeated (RFC 7692 §7.1).
     fn add(&mut self, name: &[u8], value: Option<&[u8]>, answer: bool) -> bool {
         let bits = value.map(window_bits);
         match (str::from_utf8(name), bits) {
             // RFC 7692 §7.1.1: these have no value.
             (Ok(SERVER_NO_CONTEXT_TAKEOVER), None) => !mem::replace(&mut self.server_no_context_takeover, true),
             (Ok(CLIENT_NO_CONTEXT_TAKEOVER), None) => !mem::replace(&mut self.client_no_context_takeover, true),
-            // RFC 7692 §7.1.2.1: this has one always, §7.1.2.2: and this may have one in an offer, and has in an answer.
+            // RFC 7692 §7.1.2.1: this one always has a value. §7.1.2.2: the next may have one in an offer, and has one in an answer.
             (Ok(SERVER_MAX_WINDOW_BITS), Some(Some(bits))) => self.server_max_window_bits.replace(bits).is_none(),
             (Ok(CLIENT_MAX_WINDOW_BITS), None) if !answer => {
                 self.client_max_window_bits.replace(MAX_WINDOW_BITS).is_none()
@@ -120,20 +118,20 @@ impl DeflateOffer {
         }
     }
 
-    /// What holds if this offer is answered by `answer`; `None` if that goes beyond it (RFC 7692 §7.1).
+    /// The agreed parameters if the server answers this offer with `answer`. `None` if `answer` goes beyond the offer (RFC 7692 §7.1).
     #[cfg(any(feature = "tower", test))]
     fn agree(self, answer: Self) -> Option<DeflateParams> {
-        // RFC 7692 §7.1.1.1, §7.1.2.1: what the client demands of the server has to be answered, and may be exceeded.
+        // RFC 7692 §7.1.1.1, §7.1.2.1: the answer has to meet what the client demands of the server, and may go further.
         let keeps_window = self.server_no_context_takeover && !answer.server_no_context_takeover;
         let too_large = |most| answer.server_max_window_bits.is_none_or(|bits| bits > most);
-        // RFC 7692 §7.1.2.2: the client is told of its own window only where it offers to be, and never to use more.
+        // RFC 7692 §7.1.2.2: the answer may limit the client's window only if the client offers that, and may never enlarge it.
         let told = answer
             .client_max_window_bits
             .is_some_and(|bits| self.client_max_window_bits.is_none_or(|most| bits > most));
         if keeps_window || self.server_max_window_bits.is_some_and(too_large) || told {
             return None;
         }
-        // RFC 7692 §7.1.1.2, §7.1.2.2: what the client offers of its own it keeps, said in the answer or not.
+        // RFC 7692 §7.1.1.2, §7.1.2.2: the client keeps its own promises, whether the answer repeats them or not.
         let own = self.client_max_window_bits.filter(|bits| *bits < MAX_WINDOW_BITS);
         Some(DeflateParams {
             server_no_context_takeover: answer.server_no_context_takeover,
@@ -144,8 +142,8 @@ impl DeflateOffer {
     }
 }
 
-/// The extensions of a field, all of its lines, with their parameters where these are such of permessage-deflate. It ends
-/// at the first that is malformed.
+/// The extensions in all lines of the header, with their parameters if these are valid for permessage-deflate. Each line ends at the first
+/// malformed extension.
 fn elements(headers: &HeaderMap, answer: bool) -> impl Iterator<Item = (&[u8], Option<DeflateOffer>)> {
     headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().flat_map(move |line| {
         let mut cursor = Cursor::new(line.as_bytes());
@@ -156,13 +154,12 @@ fn elements(headers: &HeaderMap, answer: bool) -> impl Iterator<Item = (&[u8], O
     })
 }
 
-/// An answer agrees to an extension that was not offered, or beyond what was offered, or is malformed.
+/// The error for an answer that agrees to an extension that was not offered, goes beyond the offer, or is malformed.
 #[cfg(any(feature = "tower", test))]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BeyondOffer;
 
-/// What the fields of an answer agree on, given those of the request: the parameters of permessage-deflate, if it is
-/// among the extensions. Both have to be well formed.
+/// The parameters of permessage-deflate, if the answer agrees on it. The headers of request and answer have to be well formed.
 ///
 /// RFC 6455 §4.1: an answer with "an extension that was not present in the client's handshake" fails the connection.
 #[cfg(any(feature = "tower", test))]
@@ -177,7 +174,7 @@ pub(super) fn agreed(offered: &HeaderMap, answered: &HeaderMap) -> Result<Option
         }
         let answer = answer.ok_or(BeyondOffer)?;
         let params = DeflateOffer::first(offered, |offer| offer.agree(answer)).ok_or(BeyondOffer)?;
-        // Two of them would each want the same bit of a frame.
+        // Two agreements would both use the same bit of a frame.
         if agreed.replace(params).is_some() {
             return Err(BeyondOffer);
         }
@@ -202,5 +199,5 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// RFC 7692 §7.1.2: what holds where nothing is agreed on: windows of 32,768 bytes.
+/// RFC 7692 §7.1.2: the default if nothing is agreed on: windows of 32,768 bytes.
 pub(crate) const MAX_WINDOW_BITS: u8 = 15;

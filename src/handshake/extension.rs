@@ -1,4 +1,4 @@
-//! What is offered and answered in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
+//! Offers and answers in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
 use http::HeaderValue;
 #[cfg(any(feature = "tower", test))]
@@ -11,9 +11,9 @@ use crate::grammar::Cursor;
 #[cfg(any(feature = "tower", test))]
 use crate::grammar::{Lines, joined};
 
-/// Checks that the field, all of its lines, is a list of extensions with their parameters. An empty list offers nothing.
+/// Checks that all lines of the header are a list of extensions with parameters. An empty list offers nothing.
 ///
-/// An offer that is well formed and unknown is no fault: a server declines it by leaving it out of its answer.
+/// An unknown extension is not an error if it is well formed: the server declines it by leaving it out of the answer.
 pub(crate) fn check(field: &HeaderValue) -> Result<(), RejectionKind> {
     let mut cursor = Cursor::new(field.as_bytes());
     let mut count = 0;
@@ -33,9 +33,9 @@ pub(crate) fn check(field: &HeaderValue) -> Result<(), RejectionKind> {
     }
 }
 
-/// What an answer agrees on, given the request: the parameters of permessage-deflate, if it is among the extensions.
+/// The parameters of permessage-deflate, if the answer agrees on it.
 ///
-/// RFC 6455 §9.1: the answer names extensions of those offered, and its field has the same grammar.
+/// RFC 6455 §9.1: the answer names only offered extensions, and its header has the same grammar.
 #[cfg(any(feature = "tower", test))]
 pub(crate) fn agreed(offered: &HeaderMap, answered: &HeaderMap) -> Result<Option<DeflateParams>, BeyondOffer> {
     let well_formed = |headers: &HeaderMap| {
@@ -51,7 +51,7 @@ pub(crate) fn agreed(offered: &HeaderMap, answered: &HeaderMap) -> Result<Option
 
 /// `extension-token *( ";" extension-param )`, where a parameter is `token [ "=" (token | quoted-string) ]`.
 ///
-/// RFC 6455 §4.3: the grammar is that of RFC 2616, "including the 'implied *LWS rule'", so that `a = b` is lawful.
+/// RFC 6455 §4.3: the grammar is that of RFC 2616, "including the 'implied *LWS rule'", so `a = b` is valid.
 fn extension(cursor: &mut Cursor<'_>) -> bool {
     let mut well_formed = cursor.token().is_some();
     while well_formed && cursor.take(b';') {
@@ -60,7 +60,7 @@ fn extension(cursor: &mut Cursor<'_>) -> bool {
     well_formed
 }
 
-/// How many offers are read before a client is refused.
+/// The largest number of offers. A client that makes more is refused.
 const MAX_OFFERS: usize = 32;
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(read(&["a"; 32].join(",")), Ok(()));
     }
 
-    /// The name, the lines of an offer, the lines of an answer, and the parameters agreed on.
+    /// The name, the lines of an offer, the lines of an answer, and the agreed parameters.
     type Row =
         (&'static str, &'static [&'static str], &'static [&'static str], Result<Option<&'static str>, BeyondOffer>);
 

@@ -5,8 +5,8 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
 
-/// Whether a header belongs to the handshake, so that neither a handler nor a client adds one of its own: `Connection`,
-/// `Upgrade`, `Content-Length`, `Transfer-Encoding` and all of `Sec-WebSocket-*`.
+/// Whether a header belongs to the handshake, so handlers and clients cannot add it: `Connection`, `Upgrade`, `Content-Length`,
+/// `Transfer-Encoding` and all `Sec-WebSocket-*`.
 pub(crate) fn belongs_to_handshake(name: &HeaderName) -> bool {
     [CONNECTION, UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name)
         || name.as_str().starts_with("sec-websocket-")

@@ -1,4 +1,4 @@
-//! The version of HTTP, as telemetry names it.
+//! The HTTP version, as named in telemetry.
 
 use http::Version;
 

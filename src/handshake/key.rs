@@ -6,8 +6,8 @@ use sha1::{Digest as _, Sha1};
 
 /// The `Sec-WebSocket-Key` of a handshake.
 ///
-/// A `Key` is always the base64 of 16 bytes, so [`accept`](Self::accept) cannot fail. The key of a
-/// [`ClientHandshake`](super::ClientHandshake) was sent exactly once too.
+/// A `Key` is always the base64 of 16 bytes, so [`accept`](Self::accept) cannot fail. If the key is from a
+/// [`ClientHandshake`](super::ClientHandshake), the client also sent it exactly once.
 ///
 /// ```
 /// use ws_handshake::handshake::Key;
@@ -21,7 +21,7 @@ use sha1::{Digest as _, Sha1};
 pub struct Key([u8; ENCODED]);
 
 impl Key {
-    /// The value of `Sec-WebSocket-Accept` that proves to the client that its key was read.
+    /// The `Sec-WebSocket-Accept` for this key, which proves to the client that the server has read the key.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -44,11 +44,11 @@ impl Key {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The key of a client, of 16 bytes that have to be random (RFC 6455 §4.1).
+    /// Makes a client's key from 16 bytes, which have to be random (RFC 6455 §4.1).
     #[cfg(feature = "client")]
     pub(crate) fn from_nonce(nonce: [u8; 16]) -> Self {
         let mut key = [0; ENCODED];
-        // It fits: 16 bytes are 24 characters.
+        // The key fits: 16 bytes are 24 characters.
         let _ = STANDARD.encode_slice(nonce, &mut key);
         Self(key)
     }
@@ -56,7 +56,7 @@ impl Key {
     pub(super) fn from_bytes(text: &[u8]) -> Option<Self> {
         // RFC 6455 §4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in length".
         let key = Self(text.try_into().ok()?);
-        // 22 digits of 6 bits hold 16 bytes and 4 spare bits. Clients that draw digits at random set the spare bits too.
+        // 22 digits of 6 bits hold 16 bytes and 4 spare bits. Clients that choose random digits set the spare bits too.
         let (digits, padding) = key.0.split_at(22);
         let in_alphabet = digits.iter().fold(true, |all, digit| all & ALPHABET[usize::from(*digit)]);
         (in_alphabet && padding == b"==").then_some(key)
@@ -71,7 +71,7 @@ impl std::str::FromStr for Key {
     }
 }
 
-/// The text is not the base64 of 16 bytes.
+/// The error for a text that is not the base64 of 16 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidKey(());
 
@@ -83,10 +83,10 @@ impl std::fmt::Display for InvalidKey {
 
 impl std::error::Error for InvalidKey {}
 
-/// How long the base64 of 16 bytes is.
+/// The length of the base64 of 16 bytes.
 const ENCODED: usize = 24;
 
-/// What a server appends to the key before it digests it (RFC 6455 §1.3).
+/// The text that a server appends to the key before hashing (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The digits of base64 (RFC 4648 §4).
@@ -145,7 +145,7 @@ mod tests {
     fn a_key_is_what_the_base64_crate_decodes_to_16_bytes() {
         let decoder =
             GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
-        // Every byte at the two places that differ in kind: within the digits, and where they end.
+        // Every byte value, at the two kinds of places: within the digits, and where the digits end.
         for place in [3, 21, 22, 23] {
             for byte in 0..=u8::MAX {
                 let mut text = *b"dGhlIHNhbXBsZSBub25jZQ==";

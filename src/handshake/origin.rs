@@ -1,4 +1,4 @@
-//! `Origin`: who wrote the page that connects (RFC 6454 §7, RFC 6455 §10.2).
+//! `Origin`: which page is connecting (RFC 6454 §7, RFC 6455 §10.2).
 
 use std::{
     borrow::Cow,
@@ -15,9 +15,9 @@ use super::authority::{Host, HostPort};
 
 /// A serialized origin: scheme, host and port, or the opaque `null`.
 ///
-/// Origins compare as parsed triples: scheme and host in lower case, the default ports of http and https left out, and
-/// IPv6 addresses as numbers. `ws` and `wss` mean `http` and `https`, because some clients send the URL of their socket. Two
-/// origins are equal exactly when they print alike.
+/// Origins compare as parsed triples: scheme and host in lower case, the default ports of `http` and `https` left out, and IPv6 addresses
+/// as numbers. `ws` and `wss` mean `http` and `https`, because some clients send the URL of their socket. Two origins are equal exactly if
+/// they print the same text.
 ///
 /// ```
 /// use ws_handshake::Origin;
@@ -31,7 +31,7 @@ use super::authority::{Host, HostPort};
 /// ```
 #[derive(Clone)]
 pub struct Origin {
-    /// The canonical text; shared with the request's field wherever that was canonical already.
+    /// The canonical text. It is shared with the request's header if the header was already canonical.
     text: HeaderValue,
     tuple: Option<Tuple>,
 }
@@ -55,7 +55,7 @@ impl Origin {
             return Some(Self { text: value.clone(), tuple: None });
         }
         let (scheme, rest) = split_scheme(text)?;
-        // Pages from files have no host; web views that do not say `null` for them send this.
+        // Pages from files have no host. Some web views send `file://` for them instead of `null`.
         let file = rest.is_empty() && scheme.eq_ignore_ascii_case(b"file");
         let parsed = if file { NO_HOST } else { HostPort::parse(rest)? };
         let port = parsed.port.filter(|port| Some(*port) != default_port(scheme));
@@ -80,19 +80,19 @@ impl Origin {
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The scheme in lower case, `https` for `wss` and `http` for `ws`; `None` for an opaque origin.
+    /// The scheme in lower case, with `https` for `wss` and `http` for `ws`. `None` for an opaque origin.
     #[must_use]
     pub fn scheme(&self) -> Option<&str> {
         str::from_utf8(self.scheme_bytes()?).ok()
     }
 
-    /// The host in lower case, an IPv6 address in its brackets; `None` for an opaque origin.
+    /// The host in lower case, an IPv6 address in brackets. `None` for an opaque origin.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.host_span().and_then(|span| self.as_str().get(span))
     }
 
-    /// The port, or the default one of http (80) and https (443); `None` where neither is known.
+    /// The port, or the default port of `http` (80) and `https` (443). `None` if neither is known.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.tuple?.port.or_else(|| self.default_port())
@@ -112,12 +112,12 @@ impl Origin {
         self.tuple.map(|tuple| &self.as_bytes()[..usize::from(tuple.host_start) - "://".len()])
     }
 
-    /// The port that the scheme stands for, which is known for http and https alone.
+    /// The default port of the scheme, which is known only for `http` and `https`.
     pub(crate) fn default_port(&self) -> Option<u16> {
         default_port(self.scheme_bytes()?)
     }
 
-    /// Where the host stands in the text; `None` for an opaque origin.
+    /// The position of the host in the text. `None` for an opaque origin.
     pub(crate) fn host_span(&self) -> Option<Range<usize>> {
         self.tuple.map(|tuple| tuple.host_start.into()..tuple.host_end.into())
     }
@@ -128,7 +128,7 @@ impl Origin {
 }
 
 fn split_scheme(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    // Nearly every page is of one of these.
+    // Nearly every page has one of these schemes.
     for scheme in [&b"https"[..], b"http"] {
         if let Some(rest) = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(b"://")) {
             return Some((scheme, rest));
@@ -139,10 +139,10 @@ fn split_scheme(text: &[u8]) -> Option<(&[u8], &[u8])> {
     is_scheme(&text[..end]).then_some((&text[..end], rest))
 }
 
-/// The scheme of a page: in lower case, and `http` or `https` for the scheme of a socket.
+/// The scheme of a page, in lower case. The scheme of a socket becomes `http` or `https`.
 pub(crate) fn canonical_scheme(scheme: &[u8]) -> Cow<'_, [u8]> {
     match scheme {
-        // Nearly every page is of one of these.
+        // Nearly every page has one of these schemes.
         b"https" | b"http" => Cow::Borrowed(scheme),
         _ if scheme.eq_ignore_ascii_case(b"ws") => Cow::Borrowed(b"http"),
         _ if scheme.eq_ignore_ascii_case(b"wss") => Cow::Borrowed(b"https"),
@@ -151,7 +151,7 @@ pub(crate) fn canonical_scheme(scheme: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The port that a scheme stands for, where an origin leaves it out.
+/// The default port of a scheme, for an origin without a port.
 pub(crate) fn default_port(scheme: &[u8]) -> Option<u16> {
     match &*canonical_scheme(scheme) {
         b"http" => Some(80),
@@ -201,7 +201,7 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// The text is not a serialized origin: `null`, or `scheme://host[:port]` with nothing behind it.
+/// The error for a text that is not a serialized origin: `null`, or `scheme://host[:port]` with nothing after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidOrigin(());
 
@@ -213,10 +213,10 @@ impl fmt::Display for InvalidOrigin {
 
 impl Error for InvalidOrigin {}
 
-/// What stands behind `file://`.
+/// The part after `file://`.
 const NO_HOST: HostPort = HostPort { host: Host::Name(()), host_length: 0, canonical: true, port: None };
 
-/// More than any scheme, host name and port that a browser sends.
+/// The maximum length in bytes, which is more than any scheme, host name and port that a browser sends.
 pub(crate) const MAX_ORIGIN: usize = 512;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Every way to be refused, with its status and the fields that it owes.
+//! Every reason to refuse a handshake, with its status and headers.
 
 #[cfg(feature = "tower")]
 use std::time::Duration;
@@ -16,10 +16,10 @@ use http::{
     },
 };
 
-/// Why a handshake is refused, and what is answered.
+/// Why a handshake is refused, and the answer to send.
 ///
-/// The layer puts it into the extensions of every response that refuses, whoever wrote the body. Its `Display` is a
-/// short, static reason: nothing that the peer sent is ever echoed.
+/// The layer puts the `Rejection` into the extensions of every response that refuses, even if other code wrote the body. `Display` gives a
+/// short, static reason, which never repeats what the peer sent.
 ///
 /// ```
 /// use ws_handshake::handshake::{ClientHandshake, RejectionKind};
@@ -42,7 +42,7 @@ use http::{
 pub struct Rejection {
     kind: RejectionKind,
     over_http1: bool,
-    /// In seconds, where it is known.
+    /// In seconds, if known.
     retry_after: Option<u32>,
 }
 
@@ -51,7 +51,7 @@ impl Rejection {
         Self { kind, over_http1: version < Version::HTTP_2, retry_after: None }
     }
 
-    /// As [`new`](Self::new), where it is known when the peer may try again.
+    /// Same as [`new`](Self::new), if the time after which the peer may try again is known.
     #[cfg(feature = "tower")]
     pub(crate) fn retry_after(kind: RejectionKind, version: Version, wait: Duration) -> Self {
         let seconds = u32::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1);
@@ -64,11 +64,11 @@ impl Rejection {
         self.kind
     }
 
-    /// The status of the answer: 4xx for the peer's faults, 5xx for the server's own.
+    /// The status of the answer: 4xx for the peer's faults, 5xx for the server's.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind {
-            // RFC 9110 §7.8: there is no `Upgrade` over HTTP/2, so that 426 could not say what to upgrade to.
+            // RFC 9110 §7.8: there is no `Upgrade` over HTTP/2, so 426 cannot say what to upgrade to.
             RejectionKind::VersionUnsupported | RejectionKind::HandshakeMissing if !self.over_http1 => {
                 StatusCode::BAD_REQUEST
             }
@@ -76,10 +76,10 @@ impl Rejection {
         }
     }
 
-    /// The whole answer: status, the fields owed, and the reason as plain text.
+    /// The complete answer: status, required headers, and the reason as plain text.
     ///
-    /// Over HTTP/1.1 it closes the connection: whatever the client sent behind its handshake was meant for a WebSocket
-    /// and is not served as HTTP.
+    /// Over HTTP/1.1, the answer to a handshake closes the connection. Bytes after the handshake were meant for a WebSocket, and must not
+    /// be served as HTTP.
     #[must_use]
     pub fn response<B: From<&'static str>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(self.kind.rule().1));
@@ -91,7 +91,7 @@ impl Rejection {
         response
     }
 
-    /// Writes the fields that the answer owes, whoever wrote its body.
+    /// Writes the required headers, for an answer with any body.
     pub(crate) fn write_owed_fields(&self, headers: &mut HeaderMap) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.kind {
@@ -122,7 +122,7 @@ impl Rejection {
             RejectionKind::VersionUnsupported | RejectionKind::HandshakeMissing => {
                 // RFC 9110 §15.5.22: a 426 "MUST send an Upgrade header field"; §7.8: and list it in `Connection`.
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-                // A request that was no handshake promised nothing about the bytes behind it: its connection lives on.
+                // If the request was not a handshake, the bytes after it are HTTP, so the connection stays open.
                 if self.kind == RejectionKind::HandshakeMissing { "upgrade" } else { "upgrade, close" }
             }
             _ => "close",
@@ -131,7 +131,7 @@ impl Rejection {
     }
 }
 
-/// A number that differs from call to call, for clients that are refused together not to return together.
+/// A number that differs from call to call, so clients that are refused together do not return together.
 fn random() -> u16 {
     let hash = RandomState::new().hash_one(());
     let [first, second, ..] = hash.to_ne_bytes();
@@ -146,10 +146,10 @@ impl fmt::Display for Rejection {
 
 impl Error for Rejection {}
 
-/// What a policy that only reports would have refused.
+/// The rejection that a policy would have made without `report_only`.
 ///
-/// [`report_only`](crate::Policy::report_only) lets such a handshake through and puts this into the extensions of its
-/// response. It is a type of its own so that whoever looks for a [`Rejection`] there finds none.
+/// [`report_only`](crate::Policy::report_only) lets such a handshake through, and puts this into the extensions of the response.
+/// `ReportedRejection` is a separate type, so code that looks for a [`Rejection`] there finds none.
 ///
 /// ```
 /// use http::Response;
@@ -192,8 +192,8 @@ macro_rules! kinds {
         }
 
         impl RejectionKind {
-            /// The name of the kind, as in `OriginNotAllowed`: for logs, metrics and tests in other languages. Names are
-            /// stable: the guide lists them.
+            /// The name of the kind, such as `OriginNotAllowed`, for logs, metrics and tests in other languages. Names are stable: the
+            /// guide lists them.
             ///
             /// ```
             /// use ws_handshake::RejectionKind;
@@ -218,13 +218,13 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Bears WebSocket fields and could upgrade, yet asks for something else (400).
-    UpgradeInvalid = BAD_REQUEST, "the request bears WebSocket fields, yet asks for something else than `websocket`";
-    /// Asks for a WebSocket over HTTP/1.0, as a proxy does that was not told to speak HTTP/1.1 (400, RFC 6455 §4.2.1).
+    /// The request has WebSocket headers and could upgrade, but asks for something else (400).
+    UpgradeInvalid = BAD_REQUEST, "the request has WebSocket headers, but does not ask for `websocket`";
+    /// The request asks for a WebSocket over HTTP/1.0. Proxies do this unless they are configured for HTTP/1.1 (400, RFC 6455 §4.2.1).
     HttpVersionUnsupported = BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1 or higher";
-    /// A `CONNECT` over HTTP/2 with WebSocket fields, where the feature `http2` is off (501).
+    /// A `CONNECT` over HTTP/2 with WebSocket headers, while the feature `http2` is off (501).
     ExtendedConnectUnsupported = NOT_IMPLEMENTED, "WebSockets over HTTP/2 are not enabled on this server";
-    /// A `CONNECT` over HTTP/3 with WebSocket fields and another `:protocol` than `websocket` (501, RFC 9220 §3).
+    /// A `CONNECT` over HTTP/3 with WebSocket headers, and a `:protocol` other than `websocket` (501, RFC 9220 §3).
     ProtocolUnsupported = NOT_IMPLEMENTED, "`:protocol` is not `websocket`";
     /// The method is not `GET` (HTTP/1.1; 405, RFC 6455 §4.2.1).
     MethodInvalid = METHOD_NOT_ALLOWED, "a WebSocket handshake must be a `GET` request";
@@ -236,7 +236,7 @@ kinds! {
     AuthorityInvalid = BAD_REQUEST, "the request names a malformed host";
     /// `Host` and the target name different authorities (400).
     AuthorityMismatched = BAD_REQUEST, "`Host` and the request's target disagree";
-    /// A body is announced by `Content-Length` or `Transfer-Encoding`; over HTTP/2 also a `Content-Length` of 0 (400).
+    /// `Content-Length` or `Transfer-Encoding` announces a body. Over HTTP/2, a `Content-Length` of 0 does too (400).
     BodyAnnounced = BAD_REQUEST, "a WebSocket handshake has no body, and over HTTP/2 no `Content-Length`";
     /// `Connection` lists no `upgrade` token (HTTP/1.1; 400, RFC 6455 §4.2.1).
     ConnectionInvalid = BAD_REQUEST, "`Connection` does not list `upgrade`";
@@ -254,21 +254,21 @@ kinds! {
     KeyInvalid = BAD_REQUEST, "`Sec-WebSocket-Key` is not the base64 of 16 bytes";
     /// The peer tries too often (429, RFC 6585 §4).
     RateLimitReached = TOO_MANY_REQUESTS, "you try to connect too often";
-    /// The server takes no more connections, for it is about to stop (503).
+    /// The server takes no more connections, because it is about to stop (503).
     ServerDraining = SERVICE_UNAVAILABLE, "this server is about to stop";
-    /// The peer has as many connections as it may have (429, RFC 6585 §4).
+    /// The peer has as many connections as its limit allows (429, RFC 6585 §4).
     KeyLimitReached = TOO_MANY_REQUESTS, "you have too many connections open";
-    /// As many connections are open as there may be (503).
+    /// As many connections are open as the limit allows (503).
     ConnectionLimitReached = SERVICE_UNAVAILABLE, "too many connections are open";
-    /// The host that the request names is not one of this server's (403).
+    /// The request names a host that is not one of this server's (403).
     HostNotAllowed = FORBIDDEN, "this host is not served here";
     /// More than one `Origin` (400, RFC 6454 §7.3).
     OriginRepeated = BAD_REQUEST, "`Origin` is sent more than once";
     /// `Origin` is not a serialized origin (400, RFC 6454 §7.1).
     OriginInvalid = BAD_REQUEST, "`Origin` is not a serialized origin";
-    /// No `Origin`, where the policy asks for one (403).
+    /// No `Origin`, but the policy requires one (403).
     OriginMissing = FORBIDDEN, "`Origin` is required here";
-    /// No `Origin`, yet `Sec-Fetch-Site` shows a browser on another site (403).
+    /// No `Origin`, but `Sec-Fetch-Site` shows a page of another site (403).
     SiteNotAllowed = FORBIDDEN, "a page of another site may not connect without an `Origin`";
     /// Pages of this origin may not connect (403, RFC 6455 §4.2.2).
     OriginNotAllowed = FORBIDDEN, "pages of this origin may not connect";
@@ -282,23 +282,23 @@ kinds! {
     ExtensionInvalid = BAD_REQUEST, "`Sec-WebSocket-Extensions` is malformed";
     /// `Sec-WebSocket-Extensions` lists more than 32 offers (400).
     ExtensionsTooMany = BAD_REQUEST, "`Sec-WebSocket-Extensions` makes too many offers";
-    /// A subprotocol is required, and none that is offered is known (400).
+    /// A subprotocol is required, but none of the offered ones is known (400).
     SubprotocolNotShared = BAD_REQUEST, "none of the subprotocols known here is offered";
     /// An asynchronous predicate did not decide in time (503).
     DecisionTimedOut = SERVICE_UNAVAILABLE, "the decision took too long";
     /// The handler did not answer in time (503).
     AnswerTimedOut = SERVICE_UNAVAILABLE, "the answer took too long";
-    /// The server below gave the request no way to be upgraded, as in a test without a connection (500).
-    UpgradeUnsupported = INTERNAL_SERVER_ERROR, "this server cannot upgrade connections: serve by hyper, with upgrades";
-    /// A handler wants a WebSocket and the request is no handshake (426, or 400 over HTTP/2).
+    /// The server gave the request no way to upgrade, such as in a test without a connection (500).
+    UpgradeUnsupported = INTERNAL_SERVER_ERROR, "this server cannot upgrade connections: serve with hyper, with upgrades";
+    /// A handler takes a WebSocket, but the request is not a handshake (426, or 400 over HTTP/2).
     HandshakeMissing = UPGRADE_REQUIRED, "this resource speaks WebSocket only";
-    /// A handler wants a handshake that no layer has decided (500).
-    LayerMissing = INTERNAL_SERVER_ERROR, "no `WsHandshakeLayer` has seen this handshake: add one behind this route, or move it there";
-    /// A handler wants a `ConnectionPermit`, and the layer has no `connections` (500).
-    ConnectionsMissing = INTERNAL_SERVER_ERROR, "no `Connections` count this handshake: give them to the `WsHandshakeLayer`";
-    /// A handler wants a permit that was extracted before, or that its stream holds (500).
+    /// A handler takes a handshake that no layer has decided (500).
+    LayerMissing = INTERNAL_SERVER_ERROR, "no `WsHandshakeLayer` has seen this handshake: add one after this route, or move it there";
+    /// A handler takes a `ConnectionPermit`, but the layer has no `connections` (500).
+    ConnectionsMissing = INTERNAL_SERVER_ERROR, "no `Connections` count this handshake: set them with `WsHandshakeLayer::connections`";
+    /// A handler takes a permit that was extracted before, or that its stream holds (500).
     PermitTaken = INTERNAL_SERVER_ERROR, "the permit of this handshake was extracted before, or its stream holds it";
-    /// A handler wants a handshake that was handed out before (500).
+    /// A handler takes a handshake that was extracted before (500).
     UpgradeTaken = INTERNAL_SERVER_ERROR, "this handshake was extracted before: extract `WsUpgrade` or `WsStream` once";
 }
 

@@ -1,4 +1,4 @@
-//! What is answered: the server's half of the handshake (RFC 6455 §4.2.2, RFC 8441 §5).
+//! Writes the server's half of the handshake (RFC 6455 §4.2.2, RFC 8441 §5).
 
 #[cfg(feature = "tower")]
 use http::Version;
@@ -18,10 +18,10 @@ use super::{
     subprotocol::{OfferedBefore, OfferedSubprotocols, SecretNames},
 };
 
-/// An approved handshake, and the only place that writes the head of its answer.
+/// An approved handshake, and the only code that writes the head of its answer.
 ///
-/// A [`Policy`](crate::Policy) makes one. Over HTTP/1.1 it answers 101 with `Upgrade`, `Connection` and
-/// `Sec-WebSocket-Accept`; over HTTP/2 it answers 200 with none of them.
+/// A [`Policy`](crate::Policy) makes one. Over HTTP/1.1, the answer is 101 with `Upgrade`, `Connection` and `Sec-WebSocket-Accept`. Over
+/// HTTP/2, the answer is 200 without these headers.
 ///
 /// ```
 /// use ws_handshake::{Policy, handshake::ClientHandshake};
@@ -63,75 +63,76 @@ impl ServerHandshake {
         }
     }
 
-    /// Notes what a policy would have refused, had it not been told to report only. The first fault stands.
+    /// Notes the rejection that the policy would have made without `report_only`. Only the first one is kept.
     pub(crate) fn report(&mut self, rejection: ReportedRejection) {
         self.extras.get_or_insert_default().reported.get_or_insert(rejection);
     }
 
-    /// Takes over what a policy before this one has found.
+    /// Takes over the findings of an earlier policy.
     #[cfg(feature = "tower")]
     pub(crate) fn follow(&mut self, before: &Self) {
         let Some(before) = before.extras.as_deref() else { return };
         let extras = self.extras.get_or_insert_default();
         match (&mut extras.secrets, &before.secrets) {
-            // Both were found in what the client offered at first.
+            // Both were found in the client's original offers.
             (Some(secrets), Some(before)) => secrets.names.extend(&before.names),
             (secrets, before) => *secrets = secrets.take().or_else(|| before.clone()),
         }
         extras.reported = extras.reported.take().or_else(|| before.reported.clone());
     }
 
-    /// What was offered, if something was taken out of it.
+    /// The original offers, if secrets were removed from them.
     #[cfg(feature = "tower")]
     pub(crate) fn offered_before(&self) -> Option<OfferedBefore> {
         self.extras.as_ref()?.secrets.as_ref().map(|secrets| OfferedBefore(secrets.offered.clone()))
     }
 
-    /// The secret that the client offered behind the prefix `mark`, or in the name after `mark`, in any case of its letters:
-    /// see [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix) and
-    /// [`Subprotocols::secret_after`](crate::Subprotocols::secret_after). `None` for a `mark` that the policy does not have.
+    /// The secret that the client offered after the prefix `mark`, or in the name after `mark`. `mark` may be in upper or lower case. See
+    /// [`Subprotocols::secret_prefix`](crate::Subprotocols::secret_prefix) and
+    /// [`Subprotocols::secret_after`](crate::Subprotocols::secret_after). `None` if the policy does not have this `mark`, or the client
+    /// offered no such secret.
     #[must_use]
     pub fn secret_subprotocol(&self, mark: &str) -> Option<&str> {
         self.secret_subprotocols(mark).next()
     }
 
-    /// All that [`secret_subprotocol`](Self::secret_subprotocol) gives the first of.
+    /// All secrets for `mark`. [`secret_subprotocol`](Self::secret_subprotocol) gives the first of them.
     pub fn secret_subprotocols<'a>(&'a self, mark: &str) -> impl Iterator<Item = &'a str> {
         let secrets = self.extras.iter().filter_map(|extras| extras.secrets.as_ref());
         secrets.flat_map(move |secrets| secrets.offered.secrets(&secrets.names, mark))
     }
 
-    /// Where the page that connects is from; `None` for a client that is no browser.
+    /// The origin of the page that connects. `None` for a non-browser client.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
-    /// What the client offered in `Sec-WebSocket-Protocol`.
+    /// The subprotocols that the client offered in `Sec-WebSocket-Protocol`.
     #[must_use]
     pub fn offered_subprotocols(&self) -> &OfferedSubprotocols {
         &self.offered
     }
 
-    /// The subprotocol that was selected.
+    /// The selected subprotocol.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_ref().and_then(|name| name.to_str().ok())
     }
 
-    /// The parameters of permessage-deflate, where it was agreed on.
+    /// The parameters of permessage-deflate, if it was agreed on.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.deflate
     }
 
-    /// What would have been refused, had the policy not been told to report only.
+    /// The rejection that the policy would have made without `report_only`, if any.
     #[must_use]
     pub fn reported(&self) -> Option<&ReportedRejection> {
         self.extras.as_deref()?.reported.as_ref()
     }
 
-    /// 101 over HTTP/1.1, 200 over HTTP/2.
+    /// The status of the answer: 101 over HTTP/1.1, 200 over HTTP/2.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         // RFC 8441 §5: the `CONNECT` "replaces the GET-based request", and RFC 9113 §8.5: a 2xx accepts it.
@@ -148,19 +149,19 @@ impl ServerHandshake {
         if self.over_http1() { Version::HTTP_11 } else { Version::HTTP_2 }
     }
 
-    /// The version of HTTP, as telemetry names it.
+    /// The HTTP version, as named in telemetry.
     #[cfg(feature = "tower")]
     pub(crate) fn http_version(&self) -> &'static str {
         http_version::name(self.version())
     }
 
-    /// The answer: its status and fields, and an empty body.
+    /// The answer, with its status and headers, and an empty body.
     #[must_use]
     pub fn response<B: Default>(&self) -> Response<B> {
         self.response_with(self.subprotocol.clone(), self.deflate.and_then(DeflateParams::to_field))
     }
 
-    /// As [`response`](Self::response), where the handler selected for itself.
+    /// Same as [`response`](Self::response), with the handler's own selection.
     pub(crate) fn response_with<B: Default>(
         &self, subprotocol: Option<HeaderValue>, extensions: Option<HeaderValue>,
     ) -> Response<B> {
@@ -191,17 +192,17 @@ impl ServerHandshake {
     }
 }
 
-/// What few handshakes have.
+/// The parts that few handshakes have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extras {
-    /// What this policy took out of the offers, and policies before it.
+    /// The secrets that this policy and earlier ones have removed from the offers.
     secrets: Option<Secrets>,
-    /// What a policy would have refused, had it not been told to report only.
+    /// The rejection that the policy would have made without `report_only`.
     reported: Option<ReportedRejection>,
 }
 
 impl Extras {
-    /// Takes what is secret out of what was offered.
+    /// Removes the secrets from the offers.
     #[cold]
     pub(crate) fn new(
         offered: &mut OfferedSubprotocols, before: Option<&OfferedBefore>, names: Option<&SecretNames>,
@@ -215,7 +216,7 @@ impl Extras {
     }
 }
 
-/// Offers with secrets among them, and what a policy says of these.
+/// Offers with secrets in them, and the policy's rules for secrets.
 #[derive(Clone, Debug)]
 struct Secrets {
     names: SecretNames,

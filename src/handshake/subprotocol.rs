@@ -1,4 +1,4 @@
-//! What the client offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
+//! Reads the client's offers in `Sec-WebSocket-Protocol` (RFC 6455 §4.1, §4.2.2).
 
 use std::sync::Arc;
 
@@ -9,16 +9,15 @@ use http::{Request, header::SEC_WEBSOCKET_PROTOCOL};
 use super::rejection::RejectionKind;
 use crate::grammar::{elements, is_token};
 
-/// The subprotocols that a client offers, in its order of preference.
+/// The subprotocols that a client offers, in the client's order.
 ///
-/// Every name is a token, or a name that the server lists although it is no token. No name is offered twice, and there are at
-/// most 32.
+/// Every name is a token, or a name that the server lists although it is not a token. No name is offered twice, and there are at most 32.
 #[derive(Clone, Debug, Default)]
 pub struct OfferedSubprotocols(Option<HeaderValue>);
 
 impl OfferedSubprotocols {
-    /// Reads the field, all of its lines, and shows each name to `visit` on the way: a second reading would take as long.
-    /// Names that are no tokens have to be listed.
+    /// Reads all lines of the header, and shows each name to `visit`, because a second pass would take as long. Names that are not tokens
+    /// have to be listed.
     pub(crate) fn from_field(
         field: HeaderValue, is_listed: impl Fn(&[u8]) -> bool, mut visit: impl FnMut(&[u8]),
     ) -> Result<Self, RejectionKind> {
@@ -39,9 +38,9 @@ impl OfferedSubprotocols {
         Ok(Self(Some(field)))
     }
 
-    /// Takes secret names out. If there are any, all that was offered comes back, in a value that no `Debug` shows.
+    /// Removes secret names. If there are any, returns all offered names, in a value that no `Debug` shows.
     ///
-    /// A layer further out may have taken secrets out already, of `before`: what follows a name is decided by that list.
+    /// If an outer layer has already removed secrets, `before` has the original list. That list then says which name follows which.
     pub(super) fn split_off(&mut self, secrets: &SecretNames, before: Option<&OfferedBefore>) -> Option<Self> {
         let before = before.map(|OfferedBefore(all)| all).filter(|all| self.iter().all(|name| all.contains(name)));
         let all = before.unwrap_or(self);
@@ -57,7 +56,7 @@ impl OfferedSubprotocols {
         Some(Self(Some(all)))
     }
 
-    /// The names as a field, unless there are none.
+    /// The names as a header value, if there are any.
     #[cfg(feature = "tower")]
     pub(crate) fn to_field(&self) -> Option<HeaderValue> {
         self.0.clone()
@@ -69,7 +68,7 @@ impl OfferedSubprotocols {
         names.filter_map(|name| str::from_utf8(name).ok())
     }
 
-    /// Whether `name` is among them. Names compare with regard to case.
+    /// Whether the client offered `name`. The case of letters matters.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|offered| offered == name)
@@ -80,21 +79,21 @@ impl OfferedSubprotocols {
         self.pairs().filter_map(|pair| secrets.announced_by(mark, pair))
     }
 
-    /// Each name, and the one before it.
+    /// Each name, with the name before it.
     fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
         let mut before = None;
         self.iter().map(move |name| (before.replace(name), name))
     }
 }
 
-/// A name that is offered, behind the one before it.
+/// An offered name, after the name before it.
 type Pair<'a> = (Option<&'a str>, &'a str);
 
-/// All that a client offered, left in the extensions of a request whose header has lost its secrets.
+/// All names that a client offered, in the extensions of a request whose header has lost its secrets.
 #[derive(Clone)]
 pub(crate) struct OfferedBefore(pub(super) OfferedSubprotocols);
 
-/// Takes secret names out of the field, all of its lines; a field that is malformed goes as a whole.
+/// Removes secret names from all lines of the header. A malformed header is removed as a whole.
 #[cfg(feature = "tower")]
 pub(crate) fn strip_secrets<B>(request: &mut Request<B>, secrets: &SecretNames, is_listed: impl Fn(&[u8]) -> bool) {
     let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
@@ -119,11 +118,11 @@ pub(crate) fn strip_secrets<B>(request: &mut Request<B>, secrets: &SecretNames, 
     }
 }
 
-/// Which of the names offered are secrets.
+/// Which of the offered names are secrets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SecretNames(Arc<[SecretName]>);
 
-/// What announces a secret.
+/// The text that announces a secret.
 #[derive(Clone, Debug)]
 pub(crate) enum SecretName {
     /// The secret follows this prefix, in the same name.
@@ -142,13 +141,13 @@ impl SecretNames {
         self.0.is_empty()
     }
 
-    /// Adds those of a policy before this one.
+    /// Adds the secret names of an earlier policy.
     #[cfg(feature = "tower")]
     pub(super) fn extend(&mut self, before: &Self) {
         self.0 = self.0.iter().chain(before.0.iter()).cloned().collect();
     }
 
-    /// Whether a name that announces a secret would be one itself: it begins with a prefix of secrets.
+    /// Whether a name that announces a secret would itself be a secret, because it begins with a secret prefix.
     pub(crate) fn conflict_with(&self, secret: &SecretName) -> bool {
         self.0.iter().any(|known| match (known, secret) {
             (SecretName::Prefix(prefix), SecretName::After(mark))
@@ -172,7 +171,7 @@ impl SecretName {
         mark
     }
 
-    /// The secret that a name is or has in it.
+    /// The secret in a name, if there is one.
     fn of<'a>(&self, (before, name): Pair<'a>) -> Option<&'a str> {
         match self {
             Self::Prefix(prefix) => behind(prefix, name),
@@ -181,15 +180,15 @@ impl SecretName {
     }
 }
 
-/// What stands behind a secret prefix, if a name has it.
+/// The part of a name after a secret prefix, if the name has the prefix.
 ///
-/// Subprotocols compare with regard to case. A secret under a prefix that is merely spelt otherwise is one all the same.
+/// For subprotocols, the case of letters matters. For secrets it does not: a prefix in another case still announces a secret.
 pub(crate) fn behind<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
     let (start, rest) = name.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// How many subprotocols are read before a client is refused.
+/// The largest number of subprotocols. A client that offers more is refused.
 const MAX_OFFERS: usize = 32;
 
 #[cfg(test)]

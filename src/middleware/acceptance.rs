@@ -1,19 +1,19 @@
-//! What a handler that accepts answers.
+//! The response of a handler that accepts.
 
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::handshake::{DeflateParams, ServerHandshake, header::belongs_to_handshake};
 
-/// What a handler wants to see in the answer that accepts.
+/// What a handler wants to put into the accepting response.
 #[derive(Debug, Default)]
 pub(super) struct Acceptance {
     pub(super) agreed: Agreed,
-    /// What the handler itself has selected. Boxed, because few handlers do.
+    /// The extensions that the handler itself selected. Boxed, because few handlers select any.
     pub(super) extensions: Option<Box<HeaderValue>>,
     pub(super) headers: Option<Box<HeaderMap>>,
 }
 
-/// What is spoken on the stream.
+/// The subprotocol and the extension that the stream uses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agreed {
     pub(super) subprotocol: Option<HeaderValue>,
@@ -21,13 +21,13 @@ pub(super) struct Agreed {
 }
 
 impl Acceptance {
-    /// Of what the layer has selected.
+    /// Accepts with the subprotocol and extension that the layer selected.
     pub(super) fn new(server: &ServerHandshake) -> Self {
         let agreed = Agreed { subprotocol: server.selected().cloned(), deflate: server.deflate() };
         Self { agreed, extensions: None, headers: None }
     }
 
-    /// The answer that accepts the handshake.
+    /// Builds the response that accepts the handshake.
     pub(super) fn into_response<B: Default>(self, server: &ServerHandshake) -> Response<B> {
         let Agreed { subprotocol, deflate } = self.agreed;
         let extensions = self.extensions.map(|extensions| *extensions);
@@ -35,7 +35,7 @@ impl Acceptance {
         let mut response = server.response_with(subprotocol, extensions);
         for (name, value) in self.headers.iter().flat_map(|headers| headers.iter()) {
             if !belongs_to_handshake(name) {
-                // More headers than a `HeaderMap` holds are left out.
+                // Headers that no longer fit into the `HeaderMap` are left out.
                 let _ = response.headers_mut().try_append(name, value.clone());
             }
         }

@@ -1,4 +1,4 @@
-//! From a handler's acceptance to its stream.
+//! The steps from a handler's acceptance to its stream.
 
 use std::{
     mem,
@@ -15,14 +15,14 @@ use super::{
     upgrade_error::UpgradeError,
 };
 
-/// Accepts a handshake and becomes its stream: the future of [`WsUpgrade::accept`](super::WsUpgrade::accept).
+/// Accepts a handshake and resolves to its stream: the future of [`WsUpgrade::accept`](super::WsUpgrade::accept).
 ///
-/// It is a part of every handler that goes straight on, for as long as the handler runs. So it is small, and has no two parts
-/// at once.
+/// Every handler that calls `accept` contains this future for as long as the handler runs. So the future is small, and never holds the
+/// data of two steps at once.
 pub(super) struct Accepting(Step);
 
 enum Step {
-    /// The layer has yet to answer.
+    /// The layer has not answered yet.
     Asking {
         accept: Accept,
         handoff: Arc<Handoff>,
@@ -45,7 +45,7 @@ impl Future for Accepting {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Step::Asking { accept, .. } = &mut self.0 {
             let upgrade = ready!(Pin::new(accept).poll(cx));
-            // `accept` is dropped here, whatever came of it.
+            // `accept` is dropped here, with any outcome.
             if let Step::Asking { handoff, agreed, .. } = mem::replace(&mut self.0, Step::Done) {
                 self.0 = Step::TakingOver(TakeOver::new(upgrade?, handoff, agreed));
             }
@@ -57,7 +57,7 @@ impl Future for Accepting {
     }
 }
 
-/// Waits for hyper to give the connection away, now that the answer is on its way to it.
+/// Waits for hyper to hand over the connection, after the layer has passed the response on.
 pub(super) struct TakeOver {
     upgrade: Upgrade,
     handoff: Arc<Handoff>,

@@ -1,10 +1,10 @@
-//! What the services of a layer share.
+//! The settings that the services of a layer share.
 
 use std::{fmt, time::Duration};
 
 use crate::{connections::Connections, policy::Policy};
 
-/// The knobs of a layer, as they were set.
+/// The settings of a layer.
 #[derive(Clone)]
 pub(super) struct Config<R> {
     pub(super) policy: Policy,
@@ -16,7 +16,7 @@ pub(super) struct Config<R> {
 }
 
 impl<R> Config<R> {
-    /// Whether the connections of the layer take no more.
+    /// Whether the layer's connections are closed to new handshakes.
     pub(super) fn is_closed(&self) -> bool {
         self.connections.as_ref().is_some_and(Connections::is_closed)
     }

@@ -1,4 +1,4 @@
-//! A time that runs from the first moment at which something has to be awaited.
+//! A timeout that starts at the first wait.
 
 use std::{
     pin::{Pin, pin},
@@ -11,15 +11,15 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// It has no timer before it is polled: most handshakes are decided and answered at once.
+/// The deadline creates no timer before its first poll, because most handshakes are decided and answered at once.
 #[derive(Default)]
 pub(super) struct Deadline(Option<Pin<Box<Sleep>>>);
 
 impl Deadline {
-    /// Whether the time is over, which began when this was polled first.
+    /// Whether the timeout is over. The time starts at the first poll.
     pub(super) fn poll(&mut self, time: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep(time)));
-        // What is always busy leaves nothing of this task's budget, without which no timer fires.
+        // A future that is always busy uses up this task's budget, and without budget no timer fires.
         pin!(unconstrained(timer.as_mut())).poll(cx)
     }
 }

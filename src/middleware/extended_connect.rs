@@ -1,9 +1,9 @@
-//! What an extended `CONNECT` asks for: `:protocol`, which hyper keeps beside the head of the request (RFC 8441 §4).
+//! The target of an extended `CONNECT`: `:protocol`, which hyper keeps outside the head of the request (RFC 8441 §4).
 
 use http::{Extensions, Method};
 
-/// The value of `:protocol`, empty where a `CONNECT` has none; `None` for other methods, and where this crate was not
-/// built to read it.
+/// Returns the value of `:protocol`, or an empty string for a `CONNECT` without one. Returns `None` for other methods, and if this crate
+/// was built without `http2`.
 #[cfg(feature = "http2")]
 pub(super) fn protocol<'a>(method: &Method, extensions: &'a Extensions) -> Option<&'a str> {
     use hyper::ext::Protocol;

@@ -1,12 +1,12 @@
-//! How a handler takes what the layer has left in its request.
+//! How a handler takes what the layer has put into its request.
 
 use http::Extensions;
 
 use super::{extended_connect, report};
 use crate::handshake::{Rejection, RejectionKind, client::RequestHead};
 
-/// What `take` finds in the request, or why there is nothing: no layer has left anything in a request that is no handshake,
-/// nor in one that no layer has seen.
+/// Returns what `take` finds in the request, or the reason why there is nothing. Either the request is not a handshake, or no layer has
+/// seen the request.
 pub(super) fn extract<T>(
     head: RequestHead<'_>, extensions: &Extensions, take: impl FnOnce(&Extensions) -> Option<Result<T, RejectionKind>>,
 ) -> Result<T, Rejection> {

@@ -36,7 +36,7 @@ pin_project! {
     where
         S: Service<Request<ReqBody>>,
     {
-        /// A request that asks for no WebSocket.
+        /// A request that does not ask for a WebSocket.
         Passing { #[pin] future: S::Future },
         Refused { response: Option<S::Response> },
         Undecided { undecided: Box<Undecided<S, ReqBody, R>> },
@@ -103,8 +103,8 @@ where
     }
 }
 
-/// The answer of the inner service, or that of the layer where it does not come in time. It is apart from `poll`, so that plain
-/// requests do not pay for it.
+/// Returns the inner service's response, or the layer's response if the inner service is too late. Not part of `poll`, so that plain
+/// requests do not pay for this code.
 #[inline(never)]
 fn handle<F, R, B, E>(
     handling: &mut Handling<F>, config: &Config<R>, deadline: &mut Deadline, cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! The inner service at work on an approved handshake.
+//! Runs the inner service on an approved handshake.
 
 use std::{
     mem,
@@ -25,21 +25,21 @@ use crate::{
     observe::{PendingSpan, events, within},
 };
 
-/// The future of the inner service, which handles an approved handshake.
+/// The inner service's future, which handles an approved handshake.
 pub(super) struct Handling<F> {
-    /// Boxed, so that it can move to a task of its own; `None` once it has ended or moved.
+    /// Boxed, so that the future can move to its own task. `None` after the future has ended or moved.
     future: Option<Pin<Box<F>>>,
     handoff: Arc<Handoff>,
-    /// Whether a layer further out has approved the handshake too: then that layer opens the gate.
+    /// Whether an outer layer has approved the handshake too. If so, the outer layer opens the gate.
     nested: bool,
 }
 
 impl<F> Handling<F> {
-    /// Hands a handshake that was approved to the inner service, which has to be ready.
+    /// Passes an approved handshake to the inner service, which has to be ready.
     ///
     /// # Errors
     ///
-    /// The refusal, if the handshake was not approved or there is no way to hand it over.
+    /// Returns the refusal, if the handshake was not approved or cannot be handed over.
     pub(super) fn start<S, R, ReqBody, ResBody>(
         config: &Config<R>, decision: Result<ServerHandshake, Rejection>, permit: Option<ConnectionPermit>,
         ready: &mut S, mut request: Request<ReqBody>,
@@ -61,18 +61,18 @@ impl<F> Handling<F> {
     }
 }
 
-/// Leaves an approved handshake in the request, for a handler to take.
+/// Puts an approved handshake into the request, for a handler to take.
 fn hand_over<R, B>(
     config: &Config<R>, decision: Result<ServerHandshake, Rejection>, permit: Option<ConnectionPermit>,
     request: &mut Request<B>,
 ) -> Result<(Arc<Handoff>, bool), Rejection> {
     let server = decision?;
     let version = request.version();
-    // It stays in the request too, so that other extractors work behind this layer.
+    // `OnUpgrade` stays in the request too, so that other extractors work behind this layer.
     let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
     let on_upgrade = on_upgrade.ok_or_else(|| Rejection::new(RejectionKind::UpgradeUnsupported, version))?;
     if let Some(before) = server.offered_before() {
-        // The service behind this layer could echo or log them.
+        // The inner service could echo or log the secrets.
         request.headers_mut().remove(SEC_WEBSOCKET_PROTOCOL);
         if let Some(offered) = server.offered_subprotocols().to_field() {
             request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered);
@@ -107,7 +107,7 @@ where
     {
         let future = self.future.as_mut().expect("`ResponseFuture` polled after completion");
         match future.as_mut().poll(cx) {
-            // Where the handler's own answer and its acceptance come together, the answer stands.
+            // If the handler accepts and returns a response in the same poll, the handler's response counts.
             Poll::Ready(result) => {
                 self.drop_future();
                 Poll::Ready(self.conclude(result, config))
@@ -122,7 +122,7 @@ where
         }
     }
 
-    /// The inner service has not answered in time.
+    /// Called when the inner service has not answered in time.
     pub(super) fn give_up<R>(&mut self, config: &Config<R>) -> Response<B>
     where
         R: RejectionResponse<B>,
@@ -131,7 +131,7 @@ where
         self.refuse(RejectionKind::AnswerTimedOut, UpgradeError::NotAnswered, config)
     }
 
-    /// The inner service has answered.
+    /// Called when the inner service has answered.
     fn conclude<R>(&self, result: Result<Response<B>, E>, config: &Config<R>) -> Result<Response<B>, E>
     where
         R: RejectionResponse<B>,
@@ -148,7 +148,7 @@ where
         }
         let over_http1 = self.handoff.server.over_http1();
         if is_foreign_acceptance(&response, over_http1, self.handoff.is_taken()) {
-            // Also where the connections are closed: hyper would hand the connection over after a refusal too.
+            // Also if the connections are closed: hyper would hand over the connection after a refusal too.
             self.handoff.warn_of_unclaimed_permit();
             self.handoff.fail(UpgradeError::NotAnswered);
             return Ok(response);
@@ -158,7 +158,7 @@ where
         Ok(response)
     }
 
-    /// The handler has accepted: answers, and runs the rest of the handler in a task of its own.
+    /// Called when the handler has accepted. Answers, and runs the rest of the handler in its own task.
     fn go_straight_on<R>(&self, acceptance: Acceptance, rest: Pin<Box<F>>, config: &Config<R>) -> Response<B>
     where
         R: RejectionResponse<B>,
@@ -178,7 +178,7 @@ where
         response
     }
 
-    /// Refuses a handshake that was approved; a handler that accepts it gets the error.
+    /// Refuses a handshake that was approved. A handler that accepts the handshake gets the error.
     fn refuse<R>(&self, kind: RejectionKind, error: UpgradeError, config: &Config<R>) -> Response<B>
     where
         R: RejectionResponse<B>,
@@ -191,9 +191,9 @@ where
 }
 
 impl<F> Handling<F> {
-    /// Drops the future. A destructor in it may panic: then nobody answers, and the gate is shut.
+    /// Drops the future. A destructor in the future may panic: then there is no response, and the gate is closed.
     ///
-    /// It is apart from the rest of the destructor, so that plain requests do not pay for its room on the stack.
+    /// Not part of `Drop`, so that plain requests do not pay for the stack space of this code.
     #[inline(never)]
     fn drop_future(&mut self) {
         let shut = FailOnDrop(&self.handoff);
@@ -211,7 +211,7 @@ impl<F> Drop for Handling<F> {
     }
 }
 
-/// Shuts the gate when it is dropped.
+/// Closes the gate when dropped.
 struct FailOnDrop<'a>(&'a Handoff);
 
 impl Drop for FailOnDrop<'_> {
@@ -220,11 +220,11 @@ impl Drop for FailOnDrop<'_> {
     }
 }
 
-/// The rest of a handler that has accepted. Nobody is there to take its result.
+/// The rest of a handler that has accepted. Nobody uses its result.
 struct RestOfHandler<F> {
     id: ConnectionId,
     future: Pin<Box<F>>,
-    /// The handshake, until the rest begins.
+    /// The handshake, until the rest of the handler starts.
     handoff: Option<Arc<Handoff>>,
     /// Whether the handshake was refused although the handler accepts it.
     refused: bool,

@@ -1,8 +1,8 @@
-//! The gate between the answer and the stream.
+//! The gate between the response and the stream.
 //!
-//! hyper hands an HTTP/1.1 connection over after *any* answer once the connection is closing: that its `OnUpgrade` has
-//! resolved does not prove that a 101 was sent. So nobody polls `OnUpgrade` until the layer itself has passed on the very
-//! answer that accepts this handshake. Any other answer shuts the gate for good.
+//! While an HTTP/1.1 connection is closing, hyper hands it over after *any* response. So a resolved `OnUpgrade` does not prove that a 101
+//! was sent. Therefore no code polls `OnUpgrade` until the layer itself has passed on the response that accepts this handshake. Any other
+//! response closes the gate for good.
 
 use std::{
     mem,
@@ -39,16 +39,16 @@ pub(super) struct Handoff {
 
 struct Gate {
     state: State,
-    /// Gone once the gate is shut, or the stream has been taken through it.
+    /// `None` after the gate is closed, or after the stream has been taken.
     upgrade: Option<Upgrade>,
     taken: Taken,
-    /// The task that polls the inner service, to be woken once a handler accepts.
+    /// The task that polls the inner service, woken when a handler accepts.
     layer: Option<Waker>,
-    /// The task that awaits the acceptance, to be woken once it is answered.
+    /// The task that awaits the acceptance, woken when the layer has answered.
     handler: Option<Waker>,
 }
 
-/// What lies behind the gate.
+/// The connection and the permit that the gate protects.
 pub(super) struct Upgrade {
     pub(super) on_upgrade: OnUpgrade,
     pub(super) permit: Option<ConnectionPermit>,
@@ -58,60 +58,60 @@ pub(super) struct Upgrade {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taken {
     Nothing,
-    /// The handshake, by a handler or a layer further in.
+    /// The handshake, taken by a handler or an inner layer.
     Handshake,
     /// The permit alone: the handler uses another extractor.
     Permit,
 }
 
 enum State {
-    /// No handler has said anything.
+    /// No handler has accepted yet.
     Pending,
-    /// A handler accepts, and its layer has yet to answer.
+    /// A handler accepts, and its layer has not answered yet.
     Requested(Acceptance),
     /// The layer is answering a handler that accepts.
     Responding,
-    /// The answer is on its way out, and the continuation runs once it has left.
+    /// The layer is passing the response on. The continuation runs after that.
     RespondingWith(Continuation),
-    /// A layer further in has taken over.
+    /// An inner layer has taken over.
     Delegated(Arc<Handoff>),
     Released,
     Failed(UpgradeError),
 }
 
-/// What runs behind an answer: the callback of `on_upgrade`, or the rest of a handler that accepted.
+/// Runs after a response: the callback of `on_upgrade`, or the rest of a handler that accepted.
 ///
-/// It begins by asking for the [`verdict`](Handoff::verdict).
+/// A continuation first asks for the [`verdict`](Handoff::verdict).
 pub(super) type Continuation = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where the layer leaves an approved handshake for a handler, in the request's extensions.
+/// Holds an approved handshake for a handler, in the request's extensions.
 #[derive(Clone)]
 struct Slot(Arc<Handoff>);
 
-/// Marks the answer that accepts a handshake, in the response's extensions.
+/// Marks the response that accepts a handshake, in the response's extensions.
 #[derive(Clone)]
 struct Mark(Arc<Handoff>);
 
-/// # The side of the handler
+/// # Called by the handler
 impl Handoff {
-    /// Takes the approved handshake of a request; `None` if no layer has left one.
+    /// Takes the approved handshake of a request. Returns `None` if no layer has approved one.
     pub(super) fn take(extensions: &Extensions) -> Option<Result<Arc<Self>, RejectionKind>> {
         let Slot(handoff) = extensions.get()?;
         let taken = handoff.lock().take();
         Some(taken.map(|()| Arc::clone(handoff)))
     }
 
-    /// Takes the permit of a request whose handshake another extractor takes; `None` if no layer has left a handshake.
+    /// Takes the permit of a request whose handshake another extractor takes. Returns `None` if no layer has approved a handshake.
     pub(super) fn take_permit(extensions: &Extensions) -> Option<Result<ConnectionPermit, RejectionKind>> {
         let Slot(handoff) = extensions.get()?;
         Some(handoff.lock().take_permit())
     }
 
-    /// Marks `response` as the one that accepts this handshake, with what is to run once it has left.
+    /// Marks `response` as the one that accepts this handshake. `continuation` runs after the layer has passed the response on.
     pub(super) fn mark<B>(self: &Arc<Self>, response: &mut Response<B>, continuation: Continuation) {
         let mut gate = self.lock();
         if let State::Failed(_) = gate.state {
-            // Too late: the request has had another answer. The continuation finds that out.
+            // Too late: the request has had another response. The continuation finds that out.
             drop(gate);
             spawn(within(None, continuation));
             return;
@@ -121,22 +121,22 @@ impl Handoff {
         response.extensions_mut().insert(Mark(Arc::clone(self)));
     }
 
-    /// Whether the connection may be taken over; `None` while the answer is still out.
+    /// Whether the handler may take over the connection. Returns `None` until the layer has passed on a response.
     pub(super) fn verdict(&self) -> Option<Result<Upgrade, UpgradeError>> {
         self.lock().verdict()
     }
 
-    /// Whether the request has had another answer, or none.
+    /// Whether the request got another response, or none.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.lock().state, State::Failed(_))
     }
 
-    /// The path of the request, where somebody looks.
+    /// The path of the request, if a subscriber is interested.
     pub(super) fn path(&self) -> Option<&str> {
         self.span.path()
     }
 
-    /// There is a stream: begins the record of its connection.
+    /// Starts the connection's record, when there is a stream.
     pub(super) fn open_record(&self, agreed: &Agreed, permit: Option<&ConnectionPermit>) -> ConnectionRecord {
         let origin = || self.server.origin().map(Origin::as_str);
         let closing = || permit.map_or_else(Closing::never, ConnectionPermit::closing);
@@ -144,7 +144,7 @@ impl Handoff {
     }
 }
 
-/// # The side of the layer
+/// # Called by the layer
 impl Handoff {
     pub(super) fn new(
         id: ConnectionId, server: ServerHandshake, subprotocols: Option<Subprotocols>, timeout: Duration,
@@ -155,7 +155,7 @@ impl Handoff {
         Self { id, server, subprotocols, timeout, span, gate: Mutex::new(gate) }
     }
 
-    /// What a handler that accepts wants answered, if one does; else `layer` is woken when one does.
+    /// Returns the acceptance of a handler that accepts. If none accepts yet, `layer` is woken when one does.
     pub(super) fn accepted(&self, layer: &Waker) -> Option<Acceptance> {
         let mut gate = self.lock();
         match mem::replace(&mut gate.state, State::Responding) {
@@ -168,7 +168,7 @@ impl Handoff {
         None
     }
 
-    /// Whether `response` is the one that accepts this handshake. The mark goes, unless it is to be `kept`.
+    /// Whether `response` is the one that accepts this handshake. Removes the mark, unless `kept` is set.
     pub(super) fn is_accepted_by<B>(self: &Arc<Self>, response: &mut Response<B>, kept: bool) -> bool {
         let innermost = self.innermost();
         let marked = response.extensions().get::<Mark>().is_some_and(|mark| Arc::ptr_eq(&mark.0, &innermost));
@@ -178,15 +178,15 @@ impl Handoff {
         marked && response.status() == innermost.server.status()
     }
 
-    /// Whether a handler has had the handshake, accepted or not.
+    /// Whether a handler has taken the handshake, accepted or not.
     pub(super) fn is_taken(self: &Arc<Self>) -> bool {
         self.innermost().lock().taken == Taken::Handshake
     }
 
-    /// Warns, once for its connections, if nobody has taken the permit of a handshake that another extractor accepts.
+    /// Warns once for its connections, if no handler has taken the permit of a handshake that another extractor accepts.
     ///
-    /// Over HTTP/2 the answer of an extractor looks like the bare 200 of a handler that knows nothing of handshakes. So that
-    /// a stray request does not use the warning up, each version of HTTP has its own.
+    /// Over HTTP/2, the response of an extractor looks like a bare 200 of a handler that does not know about handshakes. Each HTTP version
+    /// has its own warning, so that a stray request over HTTP/2 does not use up the warning for HTTP/1.1.
     pub(super) fn warn_of_unclaimed_permit(self: &Arc<Self>) {
         let innermost = self.innermost();
         let gate = innermost.lock();
@@ -200,18 +200,18 @@ impl Handoff {
         }
     }
 
-    /// Opens the gate: the layer is passing the answer on. Runs what waits behind it, and gives the span for what else is
+    /// Opens the gate, because the layer is passing the response on. Runs the continuation, and returns the span for other code that has
     /// to run.
     pub(super) fn release(&self) -> Option<ConnectionSpan> {
         self.settle(State::Released)
     }
 
-    /// Shuts the gate: the request has another answer, or none.
+    /// Closes the gate, because the request got another response, or none.
     pub(super) fn fail(&self, error: UpgradeError) {
         let _ = self.settle(State::Failed(error));
     }
 
-    /// Gives the verdict to the handler, through whatever layers have taken over further in.
+    /// Passes the verdict to the handler, through all inner layers that have taken over.
     fn settle(&self, verdict: State) -> Option<ConnectionSpan> {
         let mut gate = self.lock();
         if matches!(gate.state, State::Released | State::Failed(_)) {
@@ -225,10 +225,10 @@ impl Handoff {
         let failed = matches!(verdict, State::Failed(_));
         let before = mem::replace(&mut gate.state, verdict);
         let handler = gate.handler.take();
-        // Wakers, IO and permits are foreign code: they are dropped once the lock is gone.
+        // Wakers, IO and permits run foreign code when dropped, so they are dropped after the lock is released.
         let _dropped = (gate.layer.take(), if failed { gate.upgrade.take() } else { None });
         drop(gate);
-        // A subscriber may panic: the handler is woken all the same.
+        // A subscriber may panic. The handler is then woken too.
         let wake = WakeOnDrop(handler);
         let span = if failed { None } else { self.begin_span() };
         drop(wake);
@@ -243,22 +243,22 @@ impl Handoff {
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
-        // Nothing foreign is woken or dropped under it.
+        // No foreign code is woken or dropped under this lock.
         lock(&self.gate)
     }
 }
 
 /// # Nested layers
 ///
-/// Where layers stand one inside the other, each has a `Handoff` of its own. The inner one takes the place of the outer one
-/// in the request, so that a handler gets the inner one; the outer one is `Delegated` to it, and its permit moves along. The
-/// outermost layer opens the gate, because an answer counts once it has passed all layers: its verdict goes through to the
-/// innermost `Handoff`. An inner layer leaves the mark in the response for the layers outside.
+/// Each nested layer has its own `Handoff`. The inner one replaces the outer one in the request, so that a handler gets the inner one. The
+/// outer one becomes `Delegated` to the inner one, which also gets the permit. The outermost layer opens the gate, because a response
+/// counts only after it has passed all layers. The verdict goes through to the innermost `Handoff`. An inner layer leaves the mark in the
+/// response for the outer layers.
 impl Handoff {
-    /// Leaves an approved handshake in `extensions`, in the place of one that a layer further out has left there.
+    /// Puts an approved handshake into `extensions`, and replaces an outer layer's handshake there.
     ///
-    /// The second value says whether there was one. If that has been handed out before, nobody could open this gate: the
-    /// handshake is extracted a second time.
+    /// The second value says whether there was one. If a handler already has the outer handshake, nobody could open this gate: the
+    /// handshake is being extracted a second time.
     pub(super) fn offer(mut self, extensions: &mut Extensions) -> Result<(Arc<Self>, bool), RejectionKind> {
         let outer = extensions.get::<Slot>().map(|slot| Arc::clone(&slot.0));
         if let Some(outer) = &outer {
@@ -268,10 +268,10 @@ impl Handoff {
         if let Some(outer) = &outer {
             let mut gate = outer.lock();
             gate.take()?;
-            // The permit goes where the stream will be.
+            // The permit goes to the `Handoff` that will have the stream.
             handoff.adopt(gate.upgrade.as_mut().and_then(|upgrade| upgrade.permit.take()));
             if let State::Failed(error) = gate.state {
-                // The request has been answered while it was still on its way in.
+                // The request was answered before it reached the inner layer.
                 drop(gate);
                 handoff.fail(error);
             } else {
@@ -282,7 +282,7 @@ impl Handoff {
         Ok((handoff, outer.is_some()))
     }
 
-    /// Holds the permit of a layer further out too.
+    /// Also holds the permit of an outer layer.
     fn adopt(&self, outer: Option<ConnectionPermit>) {
         if let Some(upgrade) = &mut self.lock().upgrade {
             upgrade.permit = match upgrade.permit.take() {
@@ -292,7 +292,7 @@ impl Handoff {
         }
     }
 
-    /// How a request that a layer further out has approved stands with `connections`.
+    /// Returns how `connections` already count a request that an outer layer has approved.
     pub(super) fn membership(extensions: &Extensions, connections: &Connections) -> Option<Membership> {
         let Slot(outer) = extensions.get()?;
         let gate = outer.lock();
@@ -300,12 +300,12 @@ impl Handoff {
         Some(permit.map_or_else(|| Membership::none(outer.id), |permit| connections.membership(permit)))
     }
 
-    /// The id of a request that a layer further out has approved.
+    /// The ID of a request that an outer layer has approved.
     pub(super) fn id(extensions: &Extensions) -> Option<ConnectionId> {
         extensions.get().map(|Slot(outer)| outer.id)
     }
 
-    /// Whether a layer further out has approved the request for connections that take no more by now.
+    /// Whether an outer layer approved the request for connections that are now closed to new handshakes.
     pub(super) fn is_closed(extensions: &Extensions) -> bool {
         let Some(Slot(outer)) = extensions.get() else { return false };
         let gate = outer.lock();
@@ -349,7 +349,7 @@ impl Gate {
         if self.taken != Taken::Nothing {
             return Err(RejectionKind::PermitTaken);
         }
-        // The request was given up on its way in: no handler is at fault, and nobody reads the answer.
+        // The request was given up before it reached the handler: the handler made no mistake, and nobody reads the response.
         let upgrade = self.upgrade.as_mut().ok_or(RejectionKind::HandshakeMissing)?;
         let permit = upgrade.permit.take().ok_or(RejectionKind::ConnectionsMissing)?;
         self.taken = Taken::Permit;
@@ -357,9 +357,9 @@ impl Gate {
     }
 }
 
-/// A handler's acceptance on its way to the layer, and the verdict on its way back.
+/// Carries a handler's acceptance to the layer, and the layer's verdict back.
 ///
-/// Dropped before its answer has been given, it is withdrawn, and the handler may still answer otherwise.
+/// If this future is dropped before the layer has answered, the acceptance is withdrawn, and the handler may answer otherwise.
 pub(super) struct Accept {
     handoff: Arc<Handoff>,
     acceptance: Option<Acceptance>,
@@ -387,7 +387,7 @@ impl Future for Accept {
         });
         drop(gate);
         drop(before);
-        // Also where it is this very task: the layer may have been polled before this was.
+        // Also if the layer runs in this same task, because the layer may have been polled before this future.
         if let Some(layer) = layer {
             layer.wake();
         }
@@ -402,15 +402,15 @@ impl Drop for Accept {
             State::Requested(_) => Some(mem::replace(&mut gate.state, State::Pending)),
             _ => None,
         };
-        // Once the acceptance has been handed over, nobody else will come for the stream.
+        // After the acceptance has been handed over, no other code takes the stream.
         let abandoned = if self.acceptance.is_none() { gate.upgrade.take() } else { None };
         drop(gate);
-        // Foreign code is dropped once the lock is gone.
+        // Foreign code is dropped after the lock is released.
         drop((withdrawn, abandoned));
     }
 }
 
-/// Wakes a task when it is dropped.
+/// Wakes a task when dropped.
 struct WakeOnDrop(Option<Waker>);
 
 impl Drop for WakeOnDrop {
@@ -421,7 +421,7 @@ impl Drop for WakeOnDrop {
     }
 }
 
-/// Runs a future in a task of its own.
+/// Runs a future in its own task.
 pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(future)),

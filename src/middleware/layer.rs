@@ -1,4 +1,4 @@
-//! The layer and its knobs.
+//! The layer and its settings.
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
@@ -13,10 +13,9 @@ use crate::{
     policy::{AllowHost, AllowOrigin, ConfigError, PermessageDeflate, Policy, Subprotocols},
 };
 
-/// Decides every WebSocket handshake that passes, and leaves the approved ones to the handlers behind it.
+/// Checks every WebSocket handshake, and passes the approved ones to your handlers.
 ///
-/// By default it admits pages of the same origin, and clients that are no browsers. Requests that ask for no WebSocket
-/// pass untouched.
+/// By default, same-origin pages and non-browser clients may connect. Requests that do not ask for a WebSocket pass unchanged.
 ///
 /// ```
 /// use axum::{Router, routing::any};
@@ -36,44 +35,48 @@ use crate::{
 ///
 /// # Placement
 ///
-/// - Add it after the routes that it guards, for `Router::layer` does not reach routes added later, or wrap it around the
-///   whole router.
-/// - A handler that goes straight on ([`WsStream`](crate::WsStream), [`WsUpgrade::accept`](crate::WsUpgrade::accept))
-///   lives for as long as its stream, and so do the layers between it and this one: a `TimeoutLayer` there ends the
-///   stream at its timeout, and what the layers do to responses is lost, for the answer has long been sent. Put this
-///   layer innermost for such handlers: `any(handler).layer(ws)`.
-/// - With `on_upgrade` the answer takes its way through the layers inside, which may add fields to it.
-/// - A layer outside this one that replaces the answer cannot be seen from here: where hyper is closing the connection,
-///   or over HTTP/2 where it is replaced by another 2xx, the handler may then read a stream whose client was told
-///   something else.
-/// - Layers of this kind compose, for example one around a router and one on a route: both policies must hold, and the
-///   inner one selects the subprotocol and agrees to permessage-deflate, or does not. Code between the two layers must not extract the handshake or
-///   its permit. If it does, the inner layer answers 500.
+/// - Add the layer after the routes that it protects, because `Router::layer` does not reach routes that you add later. Or wrap the layer
+///   around the whole router.
+/// - A handler that uses [`WsStream`](crate::WsStream) or [`WsUpgrade::accept`](crate::WsUpgrade::accept) lives for as long as its stream.
+///   So do the layers between this layer and the handler: a `TimeoutLayer` there ends the stream at its timeout. What these layers do to
+///   responses is lost, because the response was sent long before. For such handlers, put this layer innermost: `any(handler).layer(ws)`.
+/// - With `on_upgrade`, the response passes through the layers inside, which may add headers.
+/// - This layer cannot detect an outer layer that replaces the response. In two cases, the handler may then read a stream although its
+///   client got another response: hyper is closing the connection, or another 2xx replaces the response over HTTP/2.
+/// - You can nest these layers, for example one around a router and one on a route. Both policies apply, and the inner layer decides about
+///   the subprotocol and permessage-deflate. Code between the two layers must not extract the handshake or its permit. If it does, the
+///   inner layer answers 500.
 ///
 /// # HTTP/2
 ///
-/// With the feature `http2` an extended `CONNECT` for `websocket` is a handshake too (RFC 8441), decided by the same
-/// policy and taken by the same handlers, on routes that take `CONNECT`: `any(handler)`, not `get(handler)`. It is
-/// accepted by a 200. As any 2xx would accept it, one that nobody meant as acceptance becomes 406: any but 200, one with
-/// a body or with fields that speak of one, and any from a handler that has taken the handshake. (A bare 200 from a
-/// handler that took none cannot be told from the acceptance of axum's extractor, and passes.) A 101 becomes 500. A
-/// `CONNECT` for anything else passes untouched. Without the feature every `CONNECT` over HTTP/2 that bears WebSocket
-/// fields is refused (501).
+/// With the feature `http2`, an extended `CONNECT` for `websocket` is a handshake too (RFC 8441). The same policy and the same handlers
+/// apply. The routes have to take `CONNECT`: use `any(handler)`, not `get(handler)`. The layer accepts with a 200.
 ///
-/// # Handlers that exist already
+/// Any 2xx would accept a `CONNECT`, so the layer turns a 2xx that is not meant as acceptance into 406:
 ///
-/// The extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc work behind this layer as they are. It decides
-/// their handshake; they answer it, so that its subprotocols, its permessage-deflate and its guard over the answer do not
-/// reach them. Over HTTP/2 only axum's knows how to. For [`connections`](Self::connections) to cover their sockets, their
-/// handlers take a [`ConnectionPermit`](crate::ConnectionPermit) too.
+/// - any status except 200
+/// - a response with a body, or with headers that describe one
+/// - any response from a handler that has taken the handshake
+///
+/// A bare 200 from a handler that took no handshake looks the same as an acceptance by axum's extractor, so it passes. A 101 becomes 500.
+/// A `CONNECT` for anything else passes unchanged. Without the feature, the layer refuses every `CONNECT` over HTTP/2 that has WebSocket
+/// headers (501).
+///
+/// # Existing handlers
+///
+/// Handlers that use the extractors of axum (`WebSocketUpgrade`), fastwebsockets and yawc also work behind this layer, unchanged. The
+/// layer decides the handshake, and the extractor answers. So the layer's subprotocols, permessage-deflate and check of the response do
+/// not apply. Over HTTP/2, only axum's extractor works. For [`connections`](Self::connections) to cover their sockets, these handlers also
+/// take a [`ConnectionPermit`](crate::ConnectionPermit).
 ///
 /// # Bounds
 ///
-/// The response's body must be a `Default` one for the answer that accepts ([`EmptyBody`](crate::EmptyBody)), and
-/// `From<&'static str>` for the default refusal, unless there is a [`rejection_response`](Self::rejection_response). The
-/// inner service must be `Clone`, for it waits while an asynchronous predicate decides, and its future
-/// `Send + 'static`, for it moves to a task of its own when a handler goes straight on. It runs within a tokio runtime
-/// that has its timers enabled.
+/// - The response's body must implement `Default` for the accepting response ([`EmptyBody`](crate::EmptyBody)).
+/// - The body must implement `From<&'static str>` for the default refusal, unless you set a
+///   [`rejection_response`](Self::rejection_response).
+/// - The inner service must be `Clone`, because the service waits while an asynchronous predicate decides.
+/// - The inner service's future must be `Send + 'static`, because the future moves to its own task when a handler accepts.
+/// - The layer needs a tokio runtime with timers enabled.
 #[derive(Clone)]
 #[must_use]
 pub struct WsHandshakeLayer<R = DefaultRejectionResponse> {
@@ -81,24 +84,23 @@ pub struct WsHandshakeLayer<R = DefaultRejectionResponse> {
 }
 
 impl WsHandshakeLayer {
-    /// A layer with the default [`Policy`].
+    /// Creates a layer with the default [`Policy`].
     pub fn new() -> Self {
         Self::from(Policy::new())
     }
 }
 
 impl<R: Clone> WsHandshakeLayer<R> {
-    /// Whose pages may connect. The default is [`AllowOrigin::same_origin`].
+    /// Sets whose pages may connect. The default is [`AllowOrigin::same_origin`].
     ///
-    /// This is the check that keeps a page of somebody else from acting in the name of a visitor who is logged in here.
-    /// What you give replaces the default and all that was set before. To keep same-origin pages and add others, use
-    /// [`add_trusted_origins`](Self::add_trusted_origins).
+    /// This check stops other sites' pages from acting as a visitor who is logged in here. The value replaces the default and everything
+    /// set before. To keep same-origin pages and add others, use [`add_trusted_origins`](Self::add_trusted_origins).
     pub fn allow_origin(self, allow: impl Into<AllowOrigin>) -> Self {
         self.with_policy(|policy| policy.allow_origin(allow))
     }
 
-    /// Adds origins whose pages may connect, beside those that may already: with the default, same-origin pages and these.
-    /// Each is written as in [`AllowOrigin::list`].
+    /// Adds origins whose pages may connect, in addition to those already allowed. With the default, these are same-origin pages. Write
+    /// each origin as in [`AllowOrigin::list`].
     ///
     /// ```
     /// use ws_handshake::WsHandshakeLayer;
@@ -109,7 +111,7 @@ impl<R: Clone> WsHandshakeLayer<R> {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for the first entry that can never match or means too much.
+    /// Returns a [`ConfigError`] for the first entry that can never match or matches too much.
     pub fn add_trusted_origins<I>(self, origins: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -118,35 +120,36 @@ impl<R: Clone> WsHandshakeLayer<R> {
         Ok(self.with_policy(|policy| policy.or_allow_origin(list)))
     }
 
-    /// Whether requests without `Origin` are refused (403). The default is `false`: they come from non-browser clients.
+    /// Sets whether requests without `Origin` are refused (403). The default is `false`, because these requests come from non-browser
+    /// clients.
     pub fn require_origin(self, require: bool) -> Self {
         self.with_policy(|policy| policy.require_origin(require))
     }
 
-    /// Which hosts a handshake may name (403 for others). The default is any host.
+    /// Sets which hosts a handshake may name (403 for others). The default is any host.
     ///
-    /// It closes the door that DNS rebinding leaves open beside the same-origin rule.
+    /// This stops DNS rebinding, which the same-origin rule alone does not stop.
     pub fn allow_host(self, allow: impl Into<AllowHost>) -> Self {
         self.with_policy(|policy| policy.allow_host(allow))
     }
 
-    /// Which subprotocols are spoken. The default is none.
+    /// Sets the subprotocols that the server speaks. The default is none.
     pub fn subprotocols(self, subprotocols: Subprotocols) -> Self {
         self.with_policy(|policy| policy.subprotocols(subprotocols))
     }
 
-    /// Agrees to permessage-deflate (RFC 7692), where clients offer it on acceptable terms. The default is to decline it.
+    /// Agrees to permessage-deflate (RFC 7692), if clients offer it on acceptable terms. The default is to decline it.
     ///
-    /// An agreement binds whoever frames the stream: see [`WsUpgrade::decline_deflate`](crate::WsUpgrade::decline_deflate).
+    /// The code that frames the stream must keep to the agreement: see [`WsUpgrade::decline_deflate`](crate::WsUpgrade::decline_deflate).
     pub fn permessage_deflate(self, deflate: PermessageDeflate) -> Self {
         self.with_policy(|policy| policy.permessage_deflate(deflate))
     }
 
-    /// Whether the policy only reports: it then lets through what the rules for `Origin` and hosts would refuse, and notes it
-    /// in the response's extensions as a [`ReportedRejection`](crate::ReportedRejection); see [`Policy::report_only`]. The
-    /// default is `false`.
+    /// Sets whether the policy only reports. If `true`, the layer lets through handshakes that the rules for `Origin` and hosts would
+    /// refuse. The layer then puts a [`ReportedRejection`](crate::ReportedRejection) into the response's extensions; see
+    /// [`Policy::report_only`]. The default is `false`.
     ///
-    /// Turning it on logs a warning, because a policy that is forgotten in this state protects nothing.
+    /// The layer logs a warning when you turn this on, because a policy that stays in this mode protects nothing.
     pub fn report_only(self, report_only: bool) -> Self {
         if report_only {
             events::reports_only();
@@ -154,48 +157,46 @@ impl<R: Clone> WsHandshakeLayer<R> {
         self.with_policy(|policy| policy.report_only(report_only))
     }
 
-    /// Counts the connections, limits them, and closes them at a shutdown: see [`Connections`]. The default is none: streams
-    /// are neither counted nor closed.
+    /// Counts and limits the connections, and closes them at a shutdown: see [`Connections`]. The default is none: streams are neither
+    /// counted nor closed.
     ///
-    /// A handler that takes the connection with another extractor takes a [`ConnectionPermit`](crate::ConnectionPermit)
-    /// beside it. If it does not, the layer warns once.
+    /// A handler that uses another extractor also has to take a [`ConnectionPermit`](crate::ConnectionPermit). Otherwise, the layer warns
+    /// once.
     pub fn connections(self, connections: Connections) -> Self {
         self.with(|config| config.connections = Some(connections))
     }
 
-    /// How long an asynchronous predicate may take to decide, before the handshake is refused (503). The default is 10
-    /// seconds.
+    /// Sets how long an asynchronous predicate may take, before the layer refuses the handshake (503). The default is 10 seconds.
     pub fn decision_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.decision_timeout = timeout)
     }
 
-    /// How long a handshake may take to be answered, predicates and handler together. At its end the handler is dropped, its place
-    /// among the [`connections`](Self::connections) is free, and the client gets 503. The default is 30 seconds.
+    /// Sets how long a handshake may wait for a response, including predicates and handler. After this time, the layer drops the handler,
+    /// gives its place among the [`connections`](Self::connections) back, and answers 503. The default is 30 seconds.
     ///
-    /// Without such a time, a handler that waits before it accepts holds its place for as long as it waits, and may not be dropped when
-    /// its client goes away: over HTTP/1.1, hyper does not notice that if the client has sent a byte behind its handshake.
+    /// Without this limit, a handler that waits before it accepts holds its place for as long as it waits. Over HTTP/1.1, the wait may go
+    /// on when the client disconnects: hyper does not notice if the client has sent a byte after its handshake.
     ///
-    /// One handler keeps its place over HTTP/1.1: it uses another extractor, has called that extractor's `on_upgrade`, and then does not
-    /// return. The client gets the 503, and behind it hyper hands the connection to the callback.
+    /// In one case over HTTP/1.1, a handler keeps its place: it uses another extractor, has called that extractor's `on_upgrade`, and then
+    /// does not return. The client gets the 503, and hyper then hands the connection to the callback.
     pub fn answer_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.answer_timeout = timeout)
     }
 
-    /// How long the server may take to hand the connection over once the answer was passed on, before the handler gets
+    /// Sets how long hyper may take to hand over the connection after the response was passed on. After this time, the handler gets
     /// [`UpgradeError::TimedOut`](crate::UpgradeError::TimedOut). The default is 10 seconds.
     pub fn handoff_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.handoff_timeout = timeout)
     }
 
-    /// Writes refusals as `respond` does.
+    /// Writes refusals with `respond`.
     ///
-    /// These are the layer's own. What an extractor refuses (426 for a request that is no handshake, 500 for a layer that
-    /// is missing) is plain text: take a `Result<WsUpgrade, Rejection>` to write it otherwise.
+    /// This covers the refusals of the layer. Refusals of an extractor are plain text: 426 for a request that is not a handshake, and 500
+    /// for a missing layer. To write these yourself, take a `Result<WsUpgrade, Rejection>`.
     ///
-    /// It decides the body, the fields and the status; a status below 400 is replaced by the rejection's own. The layer
-    /// adds what a refusal owes: over HTTP/1.1 `Connection: close`, `Cache-Control: no-store` and, by kind, `Allow`, `Upgrade`,
-    /// `Sec-WebSocket-Version` and `Retry-After`. The default is the status of the rejection and its reason as plain
-    /// text.
+    /// `respond` decides the body, the headers and the status. A status below 400 is replaced by the status of the rejection. The layer
+    /// adds the required headers: `Connection: close` over HTTP/1.1, `Cache-Control: no-store`, and by kind `Allow`, `Upgrade`,
+    /// `Sec-WebSocket-Version` and `Retry-After`. The default is the rejection's status, with its reason as plain text.
     ///
     /// ```
     /// use axum::response::{IntoResponse, Json, Response};

@@ -1,4 +1,4 @@
-//! The handshake as a tower middleware on hyper's upgrades.
+//! The tower middleware, on top of hyper's upgrades.
 
 mod acceptance;
 mod accepting;

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl ConnectionPermit {
-    /// Takes the permit of an approved handshake out of a request, for a handler that takes the connection with another
-    /// extractor. With axum, take it as an argument.
+    /// Takes the permit of an approved handshake from a request, for a handler that uses another extractor. With axum, take the permit as
+    /// an argument.
     ///
     /// ```
     /// use http::Request;
@@ -23,19 +23,22 @@ impl ConnectionPermit {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] to answer with: 426 for a request that is no handshake (over HTTP/2 400). 500 in four cases: no
-    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen the handshake, the layer has no
-    /// [`connections`](crate::WsHandshakeLayer::connections), the permit was taken before, or the handler takes
-    /// [`WsUpgrade`](crate::WsUpgrade) or [`WsStream`](crate::WsStream), whose stream holds the permit.
+    /// Returns a [`Rejection`] to answer with: 426 for a request that is not a handshake (400 over HTTP/2). The rejection is 500 in four
+    /// cases:
+    ///
+    /// - No [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen the handshake.
+    /// - The layer has no [`connections`](crate::WsHandshakeLayer::connections).
+    /// - The permit was taken before.
+    /// - The handler takes [`WsUpgrade`](crate::WsUpgrade) or [`WsStream`](crate::WsStream), whose stream holds the permit.
     pub fn take_from<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
         extract(RequestHead::from(&*request), request.extensions(), Handoff::take_permit)
     }
 
-    /// As [`take_from`](Self::take_from), from the head of a request.
+    /// Does the same as [`take_from`](Self::take_from), with the head of a request.
     ///
     /// # Errors
     ///
-    /// As [`take_from`](Self::take_from).
+    /// The same as for [`take_from`](Self::take_from).
     pub fn take_from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
         extract(RequestHead::from(&*parts), &parts.extensions, Handoff::take_permit)
     }

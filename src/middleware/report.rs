@@ -1,4 +1,4 @@
-//! What operators are told of a handshake, read off the types that decide it.
+//! Logs and counts handshakes for the operator.
 
 use http::Uri;
 use tracing::Level;
@@ -32,7 +32,7 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
     let kind = rejection.kind();
     metrics::handshake_refused(kind.as_str(), head.http_version());
     let origin = head.named_origin();
-    // The host matters where a rule compares it.
+    // The host matters only if a rule compares it.
     let compared = matches!(kind, RejectionKind::OriginNotAllowed | RejectionKind::HostNotAllowed);
     let host = if compared { head.named_authority() } else { None };
     let (level, advice) = match kind {
@@ -70,14 +70,14 @@ pub(super) fn handshake_refused(rejection: &Rejection, head: RequestHead<'_>) {
     events::handshake_refused(level, request, rejection, advice);
 }
 
-/// Whether they are two names of this machine, as where a page of `127.0.0.1` opens a socket at `localhost`.
+/// Whether both are names of this machine, for example if a page of `127.0.0.1` opens a socket at `localhost`.
 fn are_this_machine(origin: Option<&Origin>, host: Option<&Authority>) -> bool {
     let page = origin.filter(|origin| matches!(origin.scheme(), Some("http" | "https"))).and_then(Origin::as_host);
     let (Some(page), Some(host)) = (page, host.map(Authority::as_host)) else { return false };
     page.is_loopback() && host.is_loopback() && page != host
 }
 
-/// A handshake is refused that has been counted as approved: a handler accepts it too late, or does not answer in time.
+/// Reports a refused handshake that was counted as approved: a handler accepts it too late, or does not answer in time.
 pub(super) fn approved_handshake_refused(rejection: &Rejection, handoff: &Handoff) {
     let refused = match rejection.kind() {
         RejectionKind::AnswerTimedOut => events::unanswered_handshake_refused,
@@ -87,15 +87,15 @@ pub(super) fn approved_handshake_refused(rejection: &Rejection, handoff: &Handof
     refused(*id, handoff.path(), server.origin().map(Origin::as_str), server.http_version(), rejection);
 }
 
-/// An accepted handshake has not become a stream, and no handler hears of that.
+/// Reports an accepted handshake that did not become a stream, if no handler gets the error.
 pub(super) fn upgrade_failed(id: ConnectionId, error: UpgradeError) {
-    // A server that stops is no fault, and its refusal has been logged.
+    // A server that stops is not a fault, and its refusal has been logged.
     if error != UpgradeError::ServerDraining {
         events::upgrade_failed(id, &error);
     }
 }
 
-/// A handler, or a layer further in, could not take what it asked for.
+/// Reports that a handler or an inner layer could not take what it asked for.
 pub(super) fn not_extracted(kind: RejectionKind, head: RequestHead<'_>) {
     match kind {
         RejectionKind::LayerMissing => events::layer_missing(head.path()),

@@ -1,4 +1,4 @@
-//! Refusals, and what becomes of an answer that does not accept.
+//! Refusals, and changes to responses that do not accept.
 
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -18,10 +18,10 @@ use crate::{
     observe::events,
 };
 
-/// A body that can be empty: that of the answer that accepts a handshake. Every [`Body`] that is `Default` is one.
+/// A body that can be empty, for the response that accepts a handshake. Every [`Body`] with `Default` implements this trait.
 ///
-/// Where a layer between this one and the service has a body without `Default`, put it outside this layer, or turn its
-/// body into one that has an empty form, for example by tower-http's `MapResponseBodyLayer` and `axum::body::Body::new`.
+/// A layer between this one and the service may have a body without `Default`. Put that layer outside of this one, or turn its body into
+/// one that can be empty. For example, use tower-http's `MapResponseBodyLayer` and `axum::body::Body::new`.
 #[diagnostic::on_unimplemented(
     message = "the body `{Self}` has no empty form, which the answer that accepts a WebSocket handshake needs",
     note = "a layer inside `WsHandshakeLayer` has changed the body: put that layer outside of it, or map its body into \
@@ -32,9 +32,9 @@ pub trait EmptyBody: Body + Default {}
 #[diagnostic::do_not_recommend]
 impl<B: Body + Default> EmptyBody for B {}
 
-/// Writes the answer to a [`Rejection`].
+/// Writes the response to a [`Rejection`].
 ///
-/// [`DefaultRejectionResponse`] implements it, and so do functions from `&Rejection` to a response. The trait is sealed: give
+/// [`DefaultRejectionResponse`] implements this trait, and so do functions from `&Rejection` to a response. The trait is sealed: give
 /// [`rejection_response`](crate::WsHandshakeLayer::rejection_response) a function.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot write a refusal with the body `{B}`",
@@ -43,11 +43,11 @@ impl<B: Body + Default> EmptyBody for B {}
             a body that is `From<&'static str>`"
 )]
 pub trait RejectionResponse<B>: Sealed<B> {
-    /// The answer. The layer adds the fields that the refusal owes, and replaces a status below 400.
+    /// Returns the response. The layer adds the required headers, and replaces a status below 400.
     fn respond(&self, rejection: &Rejection) -> Response<B>;
 }
 
-/// Answers with the status of the rejection and its reason as plain text.
+/// Answers with the rejection's status, and its reason as plain text.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultRejectionResponse;
@@ -62,7 +62,7 @@ impl<B: From<&'static str>> Sealed<B> for DefaultRejectionResponse {}
 
 impl<F, B> Sealed<B> for F where F: Fn(&Rejection) -> Response<B> {}
 
-/// Keeps the trait to this crate.
+/// Makes the trait sealed.
 mod sealed {
     #[expect(unnameable_types, reason = "nobody else is to implement it")]
     pub trait Sealed<B> {}
@@ -77,7 +77,7 @@ where
     }
 }
 
-/// The answer to a rejection, with all that it owes, whoever wrote its body.
+/// Builds the response to a rejection, with all required headers, and reports the rejection.
 pub(super) fn refuse<R: RejectionResponse<B>, B>(
     respond: &R, rejection: Rejection, head: RequestHead<'_>,
 ) -> Response<B> {
@@ -85,7 +85,7 @@ pub(super) fn refuse<R: RejectionResponse<B>, B>(
     rejection_response(respond, rejection)
 }
 
-/// As [`refuse`], of what has been reported.
+/// Does the same as [`refuse`] for a rejection that was already reported.
 pub(super) fn rejection_response<R: RejectionResponse<B>, B>(respond: &R, rejection: Rejection) -> Response<B> {
     let mut response = respond.respond(&rejection);
     if response.status().as_u16() < 400 {
@@ -96,9 +96,9 @@ pub(super) fn rejection_response<R: RejectionResponse<B>, B>(respond: &R, reject
     response
 }
 
-/// Whether another extractor accepts the handshake by this answer, which bears no mark of ours.
+/// Whether another extractor accepts the handshake with this response, which does not have this crate's mark.
 ///
-/// `taken` says that a handler has had the handshake, so that no other extractor is at work.
+/// `taken` says that a handler has taken the handshake, so that no other extractor can accept it.
 pub(super) fn is_foreign_acceptance<B: Body>(response: &Response<B>, over_http1: bool, taken: bool) -> bool {
     if over_http1 {
         response.status() == StatusCode::SWITCHING_PROTOCOLS
@@ -107,7 +107,7 @@ pub(super) fn is_foreign_acceptance<B: Body>(response: &Response<B>, over_http1:
     }
 }
 
-/// Makes an answer that accepts nothing leave properly, whoever wrote it.
+/// Fixes a response that accepts nothing, so that it opens no socket and closes the connection.
 pub(super) fn close_unaccepted<B: Body>(id: ConnectionId, response: &mut Response<B>, over_http1: bool) {
     let status = response.status();
     if over_http1 {
@@ -124,25 +124,25 @@ pub(super) fn close_unaccepted<B: Body>(id: ConnectionId, response: &mut Respons
     events::accepts_nothing(id, status.as_u16(), instead.as_u16());
     *response.status_mut() = instead;
     if response.body().is_end_stream() {
-        // It may be the length of a body that axum took.
+        // This may be the length of a body that axum removed.
         response.headers_mut().remove(CONTENT_LENGTH);
     }
 }
 
-/// Makes an answer the last one of its connection.
+/// Makes a response the last one of its connection.
 ///
-/// What the client sent behind its handshake was meant for a WebSocket: read as HTTP it would be a second request, which
-/// a proxy in front never saw as one.
+/// Bytes that the client sent after its handshake were meant for a WebSocket. Read as HTTP, these bytes would be a second request that a
+/// proxy in front never saw.
 fn close<B>(response: &mut Response<B>) {
     // RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection".
-    // hyper does not read a line that is no visible ASCII.
+    // hyper ignores a line with other bytes than visible ASCII.
     let closes = |line: &HeaderValue| line.to_str().is_ok() && lists(line, "close");
     if !response.headers().get_all(CONNECTION).iter().any(closes) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// Whether there is a body, or was one: axum takes that of a 2xx to `CONNECT` and leaves its fields.
+/// Whether there is a body, or was one: axum removes the body of a 2xx to `CONNECT`, and leaves its headers.
 fn speaks_of_content<B: Body>(response: &Response<B>) -> bool {
     const FIELDS: [HeaderName; 9] = [
         ACCEPT_RANGES,

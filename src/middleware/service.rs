@@ -35,17 +35,17 @@ impl<S, R> WsHandshake<S, R> {
         Self { inner, config }
     }
 
-    /// The inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -77,8 +77,8 @@ where
 }
 
 impl<S, R> WsHandshake<S, R> {
-    /// The decision on a request that a server may upgrade. It is apart from `call`, so that plain requests do not pay for
-    /// the room that it takes on the stack.
+    /// Decides a request that a server may upgrade. Not part of `call`, so that plain requests do not pay for the stack space of this
+    /// code.
     #[inline(never)]
     fn decide<ReqBody, ResBody>(&mut self, mut request: Request<ReqBody>) -> ResponseFuture<S, ReqBody, R>
     where
@@ -104,7 +104,7 @@ impl<S, R> WsHandshake<S, R> {
         };
 
         let Some(decision) = decision else {
-            // The service that was polled ready is the one to be called; its clone has yet to become so.
+            // Call the service that was polled ready. Its clone is not ready yet.
             let clone = self.inner.clone();
             let ready = mem::replace(&mut self.inner, clone);
             return ResponseFuture::undecided(Undecided::new(
@@ -119,7 +119,7 @@ impl<S, R> WsHandshake<S, R> {
         ResponseFuture::decided(outcome, &self.config)
     }
 
-    /// Who finds no place among the connections costs no predicate a call, and who is refused takes no place from others.
+    /// Asks for a place first: if there is no place, no predicate is called. Takes the place last: refused requests use up no place.
     fn decide_and_admit(&self, client: &ClientHandshake, parts: &mut Parts) -> Result<Decided, Full> {
         let Config { connections, policy, .. } = &*self.config;
         let asking = match connections {
@@ -139,7 +139,7 @@ impl<S, R> WsHandshake<S, R> {
         Ok(Decided { deciding, decision, permit })
     }
 
-    /// Keeps a handshake from the inner service.
+    /// Refuses a handshake instead of calling the inner service.
     fn refuse<ReqBody, ResBody>(
         &self, rejection: Rejection, request: &Request<ReqBody>,
     ) -> ResponseFuture<S, ReqBody, R>
@@ -150,7 +150,7 @@ impl<S, R> WsHandshake<S, R> {
         ResponseFuture::refused(refuse(&self.config.respond, rejection, RequestHead::from(request)))
     }
 
-    /// Keeps from the inner service what would be a secret in a handshake.
+    /// Removes data from the request that would be a secret in a handshake.
     #[inline]
     fn strip_secret_subprotocols<ReqBody>(&self, request: &mut Request<ReqBody>) {
         if let Some(subprotocols) = self.config.policy.known_subprotocols() {
@@ -159,10 +159,10 @@ impl<S, R> WsHandshake<S, R> {
     }
 }
 
-/// A handshake that the policy has looked at, and its place among the connections unless it is refused.
+/// A handshake after the policy check, with its place among the connections unless it was refused.
 struct Decided {
     deciding: Deciding,
-    /// `None` where an asynchronous predicate has to be awaited.
+    /// `None` if an asynchronous predicate has not decided yet.
     decision: Option<Result<ServerHandshake, Rejection>>,
     permit: Option<ConnectionPermit>,
 }

@@ -23,17 +23,19 @@ use crate::{
     observe::{ConnectionRecord, EndReason},
 };
 
-/// The connection once its handshake has been answered: a byte stream, for a framing library to read and write.
+/// A connection after its handshake was answered: a byte stream that a framing library reads and writes.
 ///
-/// A feature for each framing library gives it a method that makes it that library's socket, as `into_tungstenite`; any
-/// other takes it as it is. What the client sent together with its request is read first. It implements tokio's [`AsyncRead`] and [`AsyncWrite`],
-/// vectored writes included. Shutting it down closes the writing half; dropping it closes the connection, or its stream. Over TLS, shut it down
-/// before: a TLS stream that is merely dropped sends no `close_notify`.
+/// For each supported framing library, a feature adds a method that makes that library's socket, such as `into_tungstenite`. Other
+/// libraries take the stream directly, because it implements tokio's [`AsyncRead`] and [`AsyncWrite`], with vectored writes. Bytes that
+/// the client sent together with its request are read first.
 ///
-/// Over HTTP/2 it is one stream of a connection. A write takes at most 16 KiB, so that a client that does not read holds
-/// the writer back. Shutting it down waits until the client has taken what was written, and dropping it ends the stream
-/// only then. A stream that the client resets fails to be written, and fails to be read, but for a reset with `CANCEL` or
-/// `NO_ERROR`: hyper reads these as the end of the stream (RFC 8441 §5 means the first for a connection that was cut off).
+/// Shutting the stream down closes the writing half. Dropping the stream closes the connection, or its HTTP/2 stream. Over TLS, shut the
+/// stream down before you drop it: otherwise no `close_notify` is sent.
+///
+/// Over HTTP/2, this is one stream of a connection. A write takes at most 16 KiB, so that the writer has to wait for a client that does
+/// not read. Shutting down waits until the client has taken all written bytes, and dropping ends the stream only then. If the client
+/// resets the stream, writes fail. Reads fail too, except after a reset with `CANCEL` or `NO_ERROR`, which hyper reads as the end of the
+/// stream. (RFC 8441 §5 means `CANCEL` for a connection that was cut off.)
 ///
 /// ```
 /// use tokio::io::AsyncReadExt;
@@ -44,9 +46,9 @@ use crate::{
 /// }
 /// ```
 pub struct WsStream {
-    /// hyper's `Upgraded` is not `Sync`, and nothing here reads it through a shared reference.
+    /// hyper's `Upgraded` is not `Sync`, and this code never reads it through a shared reference.
     io: SyncWrapper<TokioIo<Upgraded>>,
-    /// Asked once, while there is a shared reference to ask through.
+    /// Stored here, because it has to be asked through a shared reference.
     is_write_vectored: bool,
     over_http1: bool,
     side: Side,
@@ -55,7 +57,7 @@ pub struct WsStream {
     permit: Option<ConnectionPermit>,
 }
 
-/// An end of a connection.
+/// The server's or the client's side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Server,
@@ -63,7 +65,7 @@ pub(crate) enum Side {
     Client,
 }
 
-/// What few streams have.
+/// Data that few streams have.
 #[derive(Default)]
 struct Extras {
     agreed: Agreed,
@@ -85,7 +87,7 @@ impl WsStream {
         Self { io, is_write_vectored, over_http1, side: Side::Server, extras, permit }
     }
 
-    /// The client's end.
+    /// Creates the client's side.
     #[cfg(feature = "client")]
     pub(crate) fn of_client(
         upgraded: Upgraded, over_http1: bool, subprotocol: Option<HeaderValue>, deflate: Option<DeflateParams>,
@@ -94,7 +96,7 @@ impl WsStream {
         Self { side: Side::Client, ..Self::new(upgraded, over_http1, agreed, None, ConnectionRecord::default()) }
     }
 
-    /// Which end of the connection this is.
+    /// Returns which side of the connection this is.
     #[cfg(any(
         feature = "fastwebsockets",
         feature = "tungstenite",
@@ -105,44 +107,43 @@ impl WsStream {
         self.side
     }
 
-    /// The subprotocol that was answered.
+    /// The subprotocol of the response.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.extras.as_ref()?.agreed.subprotocol()
     }
 
-    /// The parameters of permessage-deflate that were answered; `None` where it was not agreed on (RFC 7692).
+    /// The parameters of permessage-deflate in the response. `None` if it was not agreed on (RFC 7692).
     ///
-    /// They are this stream's to honour: whoever frames it has to inflate, and may deflate, by these parameters.
+    /// The code that frames the stream has to keep to these parameters: it must inflate, and may deflate.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.extras.as_ref()?.agreed.deflate
     }
 
-    /// Writes one buffer at a time, for a library that never has more: one buffer is dearer to write as a list of one.
+    /// Writes one buffer at a time, for a library that never has more. Writing one buffer as a list of one is slower.
     #[cfg(feature = "yawc")]
     pub(crate) fn without_vectored_writes(mut self) -> Self {
         self.is_write_vectored = false;
         self
     }
 
-    /// Its place among the [`Connections`](crate::Connections) of the layer, if that has any: to
-    /// [close](ConnectionPermit::close_at) the connection when its token expires.
+    /// The stream's permit among the layer's [`Connections`](crate::Connections), if the layer has any. Use it to
+    /// [close](ConnectionPermit::close_at) the connection when its token expires, for example.
     #[must_use]
     pub fn permit(&self) -> Option<&ConnectionPermit> {
         self.permit.as_ref()
     }
 
-    /// Resolves when the connection is asked to come to its end, and [`Closing::reason`] tells why: a
-    /// [drain](crate::Connections::drain), its [age](crate::Connections::max_age), its peer's
-    /// [silence](crate::Connections::idle_timeout), or the application.
+    /// Resolves when the connection is asked to close. [`Closing::reason`] says why: a [drain](crate::Connections::drain), the [age
+    /// limit](crate::Connections::max_age), the [idle timeout](crate::Connections::idle_timeout), or the application.
     ///
-    /// The future is the caller's own: take it before a framing library takes the stream.
+    /// The future does not borrow the stream: take the future before a framing library takes the stream.
     pub fn closing(&self) -> Closing {
         self.permit.as_ref().map_or_else(Closing::never, ConnectionPermit::closing)
     }
 
-    /// Takes the stream apart. Over HTTP/2 hyper's stream takes writes of any size, whatever the client reads.
+    /// Takes the stream apart. Over HTTP/2, hyper's stream accepts writes of any size, even if the client does not read.
     #[must_use]
     pub fn into_parts(self) -> WsStreamParts {
         let (parts, mut record) = self.split();
@@ -161,17 +162,17 @@ impl WsStream {
         (parts, record)
     }
 
-    /// hyper's own upgraded connection, for libraries that ask for it. It counts among the
-    /// [`Connections`](crate::Connections) no longer: [`into_parts`](Self::into_parts) keeps the permit.
+    /// Returns hyper's own upgraded connection, for libraries that need it. [`Connections`](crate::Connections) no longer counts this
+    /// connection. To keep the permit, use [`into_parts`](Self::into_parts).
     #[must_use]
     pub fn into_upgraded(self) -> Upgraded {
         self.into_parts().upgraded
     }
 
-    /// The IO below, if it is a `T`, with the bytes that were read from it already.
+    /// Returns the underlying IO, if it is a `T`, with the bytes that were already read from it.
     ///
-    /// Under `axum::serve` on a TCP listener, hyper-util's `auto` server and hyper's own, `T` is
-    /// `TokioIo<TcpStream>`. Over HTTP/2 there is no such IO: many streams share one.
+    /// With `axum::serve` on a TCP listener, hyper-util's `auto` server and hyper's own, `T` is `TokioIo<TcpStream>`. Over HTTP/2, there
+    /// is no such IO, because many streams share one.
     ///
     /// ```
     /// use hyper_util::rt::TokioIo;
@@ -186,14 +187,14 @@ impl WsStream {
     ///
     /// # Errors
     ///
-    /// The stream itself, whole, if the IO is something else.
+    /// Returns the unchanged stream, if the IO has another type.
     pub fn downcast<T>(self) -> Result<Downcast<T>, Self>
     where
         T: Read + Write + Unpin + 'static,
     {
         let (over_http1, side) = (self.over_http1, self.side);
         let (WsStreamParts { upgraded, subprotocol, deflate, permit }, mut record) = self.split();
-        // hyper-util's server reads ahead to learn the version of HTTP and keeps the IO in a wrapper of its own.
+        // hyper-util's server reads ahead to detect the HTTP version, and wraps the IO in its own type.
         let (io, read_buf) = match auto::downcast::<T>(upgraded) {
             Ok(parts) => (parts.io, parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<T>() {
@@ -208,14 +209,14 @@ impl WsStream {
         Ok(Downcast { io, deflate, permit, read_buf, subprotocol })
     }
 
-    /// Tells whoever observes the connection.
+    /// Reports to the connection's record, if there is one.
     fn record(&mut self, tell: impl FnOnce(&mut ConnectionRecord)) {
         if let Some(extras) = &mut self.extras {
             tell(&mut extras.record);
         }
     }
 
-    /// A read of a connection that has been ended, or whose peer has been quiet until now.
+    /// Reads from a connection that was ended, or whose peer has sent nothing since the last sweep.
     #[cold]
     fn poll_read_ended_or_quiet(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_ended() {
@@ -251,12 +252,12 @@ impl WsStream {
         self.permit.as_ref().is_some_and(ConnectionPermit::is_ended)
     }
 
-    /// Whether the connection has been ended while a half of it waits; `cx` is woken when it is.
+    /// Whether the connection was ended while one half waits. `cx` is woken when it is.
     fn poll_ended(&self, cx: &Context<'_>, half: Half) -> bool {
         self.permit.as_ref().is_some_and(|permit| permit.poll_ended(cx, half))
     }
 
-    /// What becomes of a write, unless the connection has been ended.
+    /// Returns the result of a write, or an error if the connection was ended.
     fn unless_ended<T>(&mut self, cx: &Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_pending() && self.poll_ended(cx, Half::Write) { self.ended() } else { written }
     }
@@ -281,7 +282,7 @@ impl AsyncWrite for WsStream {
         if self.is_ended() {
             return self.ended();
         }
-        // Over HTTP/2 hyper takes a copy of the whole buffer, whatever the client's window.
+        // Over HTTP/2, hyper copies the whole buffer, whatever the client's window.
         let length = if self.over_http1 { buf.len() } else { buf.len().min(MAX_FRAME) };
         let written = Pin::new(self.io.get_mut()).poll_write(cx, &buf[..length]);
         self.record(|record| record.wrote(&written));
@@ -327,37 +328,37 @@ impl fmt::Debug for WsStream {
 /// RFC 9113 §6.5.2: the initial value of `SETTINGS_MAX_FRAME_SIZE`.
 const MAX_FRAME: usize = 16_384;
 
-/// What a [`WsStream`] is made of.
+/// The parts of a [`WsStream`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WsStreamParts {
-    /// hyper's upgraded connection, with the bytes that were read early still in it.
+    /// hyper's upgraded connection. It still contains the bytes that were read early.
     pub upgraded: Upgraded,
-    /// The subprotocol that was answered.
+    /// The subprotocol of the response.
     pub subprotocol: Option<HeaderValue>,
-    /// The parameters of permessage-deflate that were answered.
+    /// The parameters of permessage-deflate in the response.
     pub deflate: Option<DeflateParams>,
-    /// Its place among the [`Connections`](crate::Connections) of the layer, if that has any.
+    /// The permit among the layer's [`Connections`](crate::Connections), if the layer has any.
     pub permit: Option<ConnectionPermit>,
 }
 
-/// The IO below a [`WsStream`].
+/// The underlying IO of a [`WsStream`].
 #[non_exhaustive]
 pub struct Downcast<T> {
     /// The IO itself.
     pub io: T,
-    /// The parameters of permessage-deflate that were answered.
+    /// The parameters of permessage-deflate in the response.
     pub deflate: Option<DeflateParams>,
-    /// Its place among the [`Connections`](crate::Connections) of the layer, if that has any.
+    /// The permit among the layer's [`Connections`](crate::Connections), if the layer has any.
     pub permit: Option<ConnectionPermit>,
-    /// What had been read from it before the connection was handed over, and belongs before all that is read next.
+    /// Bytes that were read before the connection was handed over. Use these bytes before you read more.
     pub read_buf: Bytes,
-    /// The subprotocol that was answered.
+    /// The subprotocol of the response.
     pub subprotocol: Option<HeaderValue>,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Downcast<T> {
-    /// With the length alone of what was read: it may be a secret.
+    /// Writes only the length of the bytes that were read, because they may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { io, deflate, permit, read_buf, subprotocol } = self;
         f.debug_struct("Downcast")

@@ -21,9 +21,9 @@ use crate::{
 pub(super) struct Undecided<S, ReqBody, R> {
     config: Arc<Config<R>>,
     deciding: Deciding,
-    /// That of the decision.
+    /// The deadline of the decision.
     deadline: Deadline,
-    /// That of the answer, which the handler has to keep too.
+    /// The deadline of the response, which also limits the handler.
     answer_deadline: Deadline,
     permit: Option<ConnectionPermit>,
     ready: S,
@@ -54,7 +54,7 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         mem::take(&mut self.answer_deadline)
     }
 
-    /// The outcome of the decision: the inner service at work on the handshake, or the refusal.
+    /// Returns the outcome of the decision: the inner service, which handles the handshake, or the refusal.
     #[expect(clippy::expect_used, reason = "a future may not be polled after completion")]
     pub(super) fn poll<ResBody>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handling<S::Future>, Response<ResBody>>>
     where
@@ -76,7 +76,7 @@ impl<S, ReqBody, R> Undecided<S, ReqBody, R> {
         let mut decision = decision.unwrap_or_else(|| self.deciding.give_up(reject(RejectionKind::DecisionTimedOut)));
         let is_closed = self.permit.as_ref().is_some_and(ConnectionPermit::is_closed);
         if decision.is_ok() && (is_closed || Handoff::is_closed(request.extensions())) {
-            // Nobody is let in any more since the predicate was asked.
+            // The connections were closed to new handshakes while the predicate decided.
             decision = Err(reject(RejectionKind::ServerDraining));
         }
         Poll::Ready(Handling::start(&self.config, decision, self.permit.take(), &mut self.ready, request))

@@ -1,4 +1,4 @@
-//! An approved handshake, not yet answered.
+//! An approved handshake without a response yet.
 
 use std::{error::Error, fmt, sync::Arc};
 #[cfg(feature = "axum")]
@@ -21,18 +21,22 @@ use crate::{
     handshake::{DeflateParams, Origin, Rejection, RejectionKind, client::RequestHead, extension},
 };
 
-/// A handshake that the layer has approved and nobody has answered yet.
+/// A handshake that the layer has approved, and that has no response yet.
 ///
-/// Until it is accepted the request is an HTTP request like any other: a handler may look at who asks and answer 401, 404
-/// or a page. It is accepted by [`accept`](Self::accept), after which the handler goes on with the stream, or by
-/// [`on_upgrade_into`](Self::on_upgrade_into) (with axum, `on_upgrade`), which returns the answer and runs a callback
-/// once it has been sent. Dropping it refuses nothing by itself: what the handler returns is what the client gets.
+/// Until the handler accepts, the request is a normal HTTP request. The handler may check who asks, and answer 401, 404 or a page. There
+/// are two ways to accept:
+///
+/// - [`accept`](Self::accept) returns the stream, and the handler goes on with it.
+/// - [`on_upgrade_into`](Self::on_upgrade_into) (with axum, `on_upgrade`) returns the response, and runs a callback after the response is
+///   sent.
+///
+/// If you drop the `WsUpgrade`, the client gets whatever the handler returns.
 ///
 /// ```
 /// use http::{Request, Response};
 /// use ws_handshake::{Rejection, WsUpgrade};
 ///
-/// // A handler for any tower service; with axum, take `ws: WsUpgrade` as an argument.
+/// // A handler for any tower service. With axum, take `ws: WsUpgrade` as an argument.
 /// async fn handle<B>(mut request: Request<B>) -> Result<Response<String>, Rejection> {
 ///     let mut ws = WsUpgrade::take_from(&mut request)?;
 ///     ws.headers_mut().append("set-cookie", "seen=1".parse().expect("a field value"));
@@ -49,30 +53,30 @@ pub struct WsUpgrade {
     on_failed_upgrade: Option<OnFailedUpgrade>,
 }
 
-/// A callback need not be `Sync`: nobody calls it through a reference.
+/// A callback need not be `Sync`, because no code calls it through a reference.
 type OnFailedUpgrade = SyncWrapper<Box<dyn FnOnce(UpgradeError) + Send>>;
 
 impl WsUpgrade {
-    /// Takes the approved handshake out of a request. With axum, take `WsUpgrade` as an argument.
+    /// Takes the approved handshake from a request. With axum, take `WsUpgrade` as an argument.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] to answer with: 426 for a request that is no handshake (over HTTP/2 400). 500 if no
-    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen the handshake, or if it was taken before.
+    /// Returns a [`Rejection`] to answer with. The rejection is 426 for a request that is not a handshake (400 over HTTP/2). It is 500 if
+    /// no [`WsHandshakeLayer`](crate::WsHandshakeLayer) has seen the handshake, or if the handshake was taken before.
     pub fn take_from<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
         extract(RequestHead::from(&*request), request.extensions(), Self::take)
     }
 
-    /// As [`take_from`](Self::take_from), from the head of a request.
+    /// Does the same as [`take_from`](Self::take_from), with the head of a request.
     ///
     /// # Errors
     ///
-    /// As [`take_from`](Self::take_from).
+    /// The same as for [`take_from`](Self::take_from).
     pub fn take_from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
         extract(RequestHead::from(&*parts), &parts.extensions, Self::take)
     }
 
-    /// As [`take_from_parts`](Self::take_from_parts), with `None` for a request that is no handshake.
+    /// Does the same as [`take_from_parts`](Self::take_from_parts), but returns `None` for a request that is not a handshake.
     #[cfg(feature = "axum")]
     pub(crate) fn take_optional_from_parts(parts: &mut Parts) -> Result<Option<Self>, Rejection> {
         match Self::take_from_parts(parts) {
@@ -89,42 +93,40 @@ impl WsUpgrade {
         }))
     }
 
-    /// The name of the connection in the log: in the event that approved the handshake, in each event after that, and in the span of
-    /// the connection.
+    /// The ID of the connection in the log: in the event that approved the handshake, in each later event, and in the connection's span.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.handoff.id
     }
 
-    /// Where the page that connects is from; `None` for a client that is no browser, and for a malformed origin that the
-    /// policy does not look at.
+    /// The origin of the page that connects. `None` for a non-browser client, and for a malformed origin if the policy does not check
+    /// origins.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.handoff.server.origin()
     }
 
-    /// The subprotocol that will be answered.
+    /// The subprotocol that the response will have.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.acceptance.agreed.subprotocol()
     }
 
-    /// The subprotocols that the client offers, the most preferred first.
+    /// The subprotocols that the client offers, in the client's order of preference.
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
         self.handoff.server.offered_subprotocols().iter()
     }
 
-    /// The secret that the client offered behind the prefix `mark`, a [`secret_prefix`](crate::Subprotocols::secret_prefix) of
-    /// the layer, or after the name `mark`, its [`secret_after`](crate::Subprotocols::secret_after); the first if there are
-    /// several. The layer compares `mark` as a whole, in any case of its letters. `None` for a `mark` that the layer does not
-    /// have.
+    /// Returns the secret that the client offered with `mark`. This is a [`secret_prefix`](crate::Subprotocols::secret_prefix) of the
+    /// layer, or the name of a [`secret_after`](crate::Subprotocols::secret_after). If there are several secrets, the result is the first.
+    /// The layer compares the whole `mark`, and ignores case. `None` for a `mark` that the layer does not have.
     ///
     /// ```
     /// use http::StatusCode;
     /// use ws_handshake::{WsStream, WsUpgrade};
     ///
     /// async fn chat(ws: WsUpgrade) -> Result<(), StatusCode> {
-    ///     // `map(str::to_owned)` keeps it beyond `accept`, which takes `ws`.
+    ///     // `map(str::to_owned)` keeps the token longer: `accept` takes `ws`.
     ///     let token = ws.secret_subprotocol("bearer.").ok_or(StatusCode::UNAUTHORIZED)?;
     ///     # fn verify(_: &str) -> Option<()> { None }
     ///     let user = verify(token).ok_or(StatusCode::UNAUTHORIZED)?;
@@ -137,17 +139,17 @@ impl WsUpgrade {
         self.handoff.server.secret_subprotocol(mark)
     }
 
-    /// All that [`secret_subprotocol`](Self::secret_subprotocol) gives the first of.
+    /// Returns all secrets for `mark`; see [`secret_subprotocol`](Self::secret_subprotocol).
     pub fn secret_subprotocols<'a>(&'a self, mark: &str) -> impl Iterator<Item = &'a str> {
         self.handoff.server.secret_subprotocols(mark)
     }
 
-    /// Answers with this subprotocol instead of the one that the layer selected.
+    /// Selects this subprotocol instead of the one that the layer selected.
     ///
     /// # Errors
     ///
-    /// [`NotOffered`] unless the client offers it and, where the layer was told which
-    /// [`Subprotocols`](crate::Subprotocols) are spoken, it is one of them.
+    /// Returns [`NotOffered`] if the client does not offer the subprotocol, or if the layer has [`Subprotocols`](crate::Subprotocols)
+    /// without it.
     pub fn select_subprotocol(&mut self, name: &str) -> Result<(), NotOffered> {
         let offered = self.handoff.server.offered_subprotocols().contains(name);
         let spoken = self.handoff.subprotocols.as_ref().is_none_or(|known| known.contains(name.as_bytes()));
@@ -158,18 +160,19 @@ impl WsUpgrade {
         Ok(())
     }
 
-    /// Answers without a subprotocol, although the layer selected one. A browser that offered some then fails the connection.
+    /// Answers without a subprotocol, although the layer selected one. If a browser offered subprotocols, the browser then fails the
+    /// connection.
     pub fn decline_subprotocol(&mut self) {
         self.acceptance.agreed.subprotocol = None;
     }
 
-    /// The parameters of permessage-deflate that will be answered; `None` where it is not agreed on (RFC 7692).
+    /// The parameters of permessage-deflate that the response will have. `None` if it was not agreed on (RFC 7692).
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.acceptance.agreed.deflate
     }
 
-    /// Withdraws permessage-deflate, for a stream that is framed by a library without it.
+    /// Declines permessage-deflate, for framing libraries that do not support it.
     ///
     /// ```
     /// use ws_handshake::{UpgradeError, WsUpgrade};
@@ -186,11 +189,11 @@ impl WsUpgrade {
         self.acceptance.extensions = None;
     }
 
-    /// Answers with these extensions instead of what the layer agreed on: `answer` as `Sec-WebSocket-Extensions` has it,
-    /// given the fields of the request that offers them (RFC 6455 §9.1).
+    /// Answers with these extensions instead of those that the layer agreed to. `answer` is a value of `Sec-WebSocket-Extensions`, and
+    /// `offered` are the headers of the request (RFC 6455 §9.1).
     ///
-    /// It is for gateways, whose upstream does the framing, and for extensions that the application knows itself. Where
-    /// permessage-deflate is among them, [`deflate`](Self::deflate) has its parameters.
+    /// Use this in gateways, where the upstream does the framing, and for extensions that your application implements. If
+    /// permessage-deflate is in `answer`, [`deflate`](Self::deflate) returns its parameters.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue};
@@ -203,8 +206,8 @@ impl WsUpgrade {
     ///
     /// # Errors
     ///
-    /// [`NotOffered`] if the client does not offer one of them, or permessage-deflate on other terms (RFC 7692 §7.1), or
-    /// if `answer` is malformed. Nothing is changed then.
+    /// Returns [`NotOffered`] if the client does not offer one of the extensions, or if `answer` is malformed. Also returns it if the
+    /// client offers permessage-deflate on other terms (RFC 7692 §7.1). Then nothing is changed.
     pub fn select_extensions(&mut self, offered: &HeaderMap, answer: HeaderValue) -> Result<(), NotOffered> {
         let answered = HeaderMap::from_iter([(SEC_WEBSOCKET_EXTENSIONS, answer.clone())]);
         let deflate = extension::agreed(offered, &answered).map_err(|_| NotOffered::EXTENSION)?;
@@ -213,36 +216,39 @@ impl WsUpgrade {
         Ok(())
     }
 
-    /// Fields to be sent with the acceptance: each line of them is appended to it, so that two `Set-Cookie` are two.
+    /// Headers for the accepting response. Each line is appended, so that two `Set-Cookie` headers stay two.
     ///
-    /// `Connection`, `Upgrade`, `Content-Length`, `Transfer-Encoding` and all of `Sec-WebSocket-*` are the handshake's
-    /// own and are left out. They are not sent with any other answer.
+    /// `Connection`, `Upgrade`, `Content-Length`, `Transfer-Encoding` and `Sec-WebSocket-*` belong to the handshake and are left out. No
+    /// other response gets these headers.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         self.acceptance.headers.get_or_insert_default()
     }
 
-    /// Accepts the handshake and goes straight on: the layer answers at once, and what follows this call is the
-    /// connection.
+    /// Accepts the handshake and returns the stream. The layer answers at once, and the rest of the handler is the connection.
     ///
-    /// The rest of the handler runs in a task of its own, in the tracing span of the connection, `websocket`, which follows
-    /// from that of the request: instrument it by a span of your own to keep what that had. What the handler returns in the end
-    /// is traced and dropped. So is the response half of middleware between the layer and the handler, and a timeout
-    /// there ends the stream: see the placement of [`WsHandshakeLayer`](crate::WsHandshakeLayer#placement).
+    /// The rest of the handler runs in its own task, in the connection's tracing span, `websocket`. This span follows from the request's
+    /// span. To keep the request's fields, instrument the code after `accept` with your own span. What the handler finally returns is
+    /// logged and dropped. Middleware between the layer and the handler does not change the response, and a timeout there ends the stream:
+    /// see the placement of [`WsHandshakeLayer`](crate::WsHandshakeLayer#placement).
     ///
     /// # Errors
     ///
-    /// [`UpgradeError`] if the request got another answer, the client went away, the server is about to stop, the connection
-    /// was not handed over in time, or the server hands none over.
+    /// Returns an [`UpgradeError`] in these cases:
+    ///
+    /// - The request got another response.
+    /// - The client disconnected.
+    /// - The server is about to stop.
+    /// - The connection was not handed over in time, or the server cannot hand over connections.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once it has been polled, dropping it gives the handshake up. If it had not been answered by
-    /// then, the handler may still answer something else.
+    /// Not cancel safe: if you drop the future after the first poll, you give the handshake up. If the layer had not answered by then, the
+    /// handler may still return another response.
     pub fn accept(self) -> impl Future<Output = Result<WsStream, UpgradeError>> + Send + 'static {
         Accepting::new(self.handoff, self.acceptance)
     }
 
-    /// As [`accept`](Self::accept), where nobody else hears of a failure.
+    /// Does the same as [`accept`](Self::accept), and logs a failure, because no other code gets the error.
     #[cfg(feature = "axum")]
     pub(crate) fn accept_traced(self) -> impl Future<Output = Result<WsStream, UpgradeError>> + Send + Unpin {
         let id = self.handoff.id;
@@ -254,9 +260,9 @@ impl WsUpgrade {
         })
     }
 
-    /// What to do when an accepted handshake does not become a stream. The default is to trace the error.
+    /// Sets what to do if an accepted handshake does not become a stream. The default is to log the error.
     ///
-    /// It is for the callback form: [`accept`](Self::accept) returns its error.
+    /// This is for `on_upgrade`: [`accept`](Self::accept) returns its error.
     pub fn on_failed_upgrade<F>(mut self, callback: F) -> Self
     where
         F: FnOnce(UpgradeError) + Send + 'static,
@@ -265,11 +271,10 @@ impl WsUpgrade {
         self
     }
 
-    /// Accepts the handshake: returns the answer, and runs `callback` with the stream once the layer has passed that
-    /// answer on.
+    /// Accepts the handshake: returns the response, and runs `callback` with the stream after the layer has passed the response on.
     ///
-    /// With axum, `on_upgrade` returns axum's own `Response`. If the request ends with any other answer, the callback
-    /// never runs: [`on_failed_upgrade`](Self::on_failed_upgrade) gets [`UpgradeError::NotAnswered`].
+    /// With axum, `on_upgrade` returns axum's own `Response`. If the request gets any other response, the callback never runs:
+    /// [`on_failed_upgrade`](Self::on_failed_upgrade) gets [`UpgradeError::NotAnswered`].
     pub fn on_upgrade_into<B, F, Fut>(self, callback: F) -> Response<B>
     where
         B: Default,
@@ -308,7 +313,7 @@ impl fmt::Debug for WsUpgrade {
     }
 }
 
-/// The client does not offer what a handler selects, or the layer was not told to speak it.
+/// The client does not offer what the handler selects, or the layer is not set up to speak it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotOffered(&'static str);
 

@@ -1,4 +1,4 @@
-//! What can go wrong once a handshake is approved.
+//! Errors after a handshake is approved.
 
 use std::{error::Error, fmt};
 
@@ -6,26 +6,26 @@ use std::{error::Error, fmt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// The request was answered with something else than the acceptance, so that the connection went on as HTTP.
+    /// The request got another response than the acceptance, so the connection went on as HTTP.
     NotAnswered,
-    /// The layer's [`Connections`](crate::Connections) were closed after the handshake was approved and before it was answered,
-    /// by [`close`](crate::Connections::close) or by a drain. The layer has refused the handshake: 503 with `Retry-After`.
+    /// The layer's [`Connections`](crate::Connections) were closed between the approval of the handshake and its response, by
+    /// [`close`](crate::Connections::close) or a drain. The layer has refused the handshake: 503 with `Retry-After`.
     ServerDraining,
-    /// The connection was closed before it was handed over. In most cases the client went away; hyper does not say who closed
-    /// it.
+    /// The connection was closed before it was handed over. In most cases the client disconnected; hyper does not say who closed the
+    /// connection.
     ConnectionClosed,
-    /// The acceptance was passed on, and the connection was not handed over within the
-    /// [`handoff_timeout`](crate::WsHandshakeLayer::handoff_timeout): it could not be written, or a layer outside
-    /// replaced it.
+    /// The response was passed on, but the connection was not handed over within the
+    /// [`handoff_timeout`](crate::WsHandshakeLayer::handoff_timeout). The server could not write the response, or an outer layer replaced
+    /// it.
     TimedOut,
-    /// The server does not hand connections over: hyper's `http1::Connection` has to be served `with_upgrades`.
+    /// The server does not hand over connections: hyper's `http1::Connection` has to be served `with_upgrades`.
     Unsupported,
 }
 
 impl UpgradeError {
     pub(super) fn from_hyper(error: &hyper::Error) -> Self {
-        // hyper calls it the user's error when its connection was not told to give the IO away. Every other error means that
-        // its connection ended.
+        // If the connection was not told to hand over its IO, hyper calls this the user's error. Every other error means that the
+        // connection ended.
         if error.is_user() { Self::Unsupported } else { Self::ConnectionClosed }
     }
 }

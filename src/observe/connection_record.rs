@@ -1,4 +1,4 @@
-//! What a connection did, from its stream to its end.
+//! The record of a connection, from the start of its stream to its end.
 
 use std::{io, task::Poll, time::Instant};
 
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::connections::{CloseReason, Closing};
 
-/// The record of a connection, which ends when it is dropped. It is empty where nobody looks.
+/// The record of a connection, written when the record is dropped. Empty if nothing observes connections.
 #[derive(Default)]
 pub(crate) struct ConnectionRecord(Option<Box<Observed>>);
 
 struct Observed {
     span: Option<ConnectionSpan>,
-    /// Knows why the connection was asked to close.
+    /// Says why the connection was asked to close.
     closing: Closing,
     meter: Meter,
     since: Instant,
@@ -23,18 +23,18 @@ struct Observed {
     end: EndReason,
 }
 
-/// How a connection came to its end.
+/// How a connection ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum EndReason {
-    /// The handler dropped the stream, and none of the others was seen before.
+    /// The handler dropped the stream, and none of the other reasons came first.
     Dropped,
     /// The client had finished.
     Eof,
     /// A read or a write failed.
     Failed,
-    /// It was ended, at the deadline of a drain or after the grace of its lifetime.
+    /// The connection was ended, at the deadline of a drain or after the grace of its lifetime.
     Ended,
-    /// The handler took the stream apart: the end of the connection cannot be seen.
+    /// The handler took the stream apart, so the layer cannot see the end of the connection.
     Taken,
 }
 
@@ -67,7 +67,7 @@ impl ConnectionRecord {
         self.0.is_some()
     }
 
-    /// The outcome of a read, with the number of bytes that it gave into a buffer that had room.
+    /// Records the result of a read, with the number of bytes. The buffer had room.
     pub(crate) fn read(&mut self, read: &Poll<io::Result<()>>, bytes: usize) {
         let Some(observed) = &mut self.0 else { return };
         match read {
@@ -81,7 +81,7 @@ impl ConnectionRecord {
         }
     }
 
-    /// The outcome of a write.
+    /// Records the result of a write.
     pub(crate) fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
         let Some(observed) = &mut self.0 else { return };
         match written {

@@ -10,7 +10,7 @@ use crate::connections::ConnectionId;
 pub(crate) struct ConnectionSpan(Span);
 
 impl ConnectionSpan {
-    /// It follows from the span of the request, which may end now.
+    /// The span follows from the request's span, which may end now.
     pub(crate) fn new(id: ConnectionId, path: &str, origin: Option<&str>, version: &str) -> Self {
         let span = tracing::info_span!(target: TARGET, parent: None, "websocket",
             %id,
@@ -27,7 +27,7 @@ impl ConnectionSpan {
         Self(span)
     }
 
-    /// Whether nobody looks at it.
+    /// Whether no subscriber is interested.
     pub(crate) fn is_disabled(&self) -> bool {
         self.0.is_disabled()
     }
@@ -45,7 +45,7 @@ impl ConnectionSpan {
     }
 }
 
-/// Runs a future in the span of its connection; where that has none, or nobody looks at it, in the current span.
+/// Runs a future in the connection's span. If there is no span, or it is disabled, the future runs in the current span.
 pub(crate) fn within<F: Future>(span: Option<ConnectionSpan>, future: F) -> impl Future<Output = F::Output> {
     let span = span.filter(|span| !span.is_disabled());
     future.instrument(span.map_or_else(Span::current, |ConnectionSpan(span)| span))

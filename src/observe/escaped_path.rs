@@ -1,8 +1,8 @@
-//! The path of a request, as logs show it.
+//! The path of a request in the log.
 
 use std::fmt;
 
-/// A path that cannot forge a log line: printable ASCII, and at most 256 bytes of it.
+/// A path that cannot forge a log line: printable ASCII, and at most 256 bytes.
 pub(crate) struct EscapedPath<'a>(pub(super) &'a str);
 
 impl fmt::Display for EscapedPath<'_> {

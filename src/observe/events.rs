@@ -1,4 +1,4 @@
-//! What is logged: one event for each handshake decided, and one for each thing that goes wrong after that.
+//! The log events: one for each decided handshake, and one for each later problem.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use tracing::Level;
 use super::escaped_path::EscapedPath;
 use crate::connections::ConnectionId;
 
-/// What a filter names: the crate, whatever its modules are called.
+/// The target for filters: the crate's name, which does not depend on module names.
 pub(crate) const TARGET: &str = "ws_handshake";
 
-/// What may be logged of a request.
+/// The parts of a request that may be logged.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestFields<'a> {
     pub(crate) path: &'a str,
@@ -26,7 +26,7 @@ pub(crate) fn handshake_approved(id: ConnectionId, request: RequestFields<'_>, s
     tracing::debug!(target: TARGET, %id, path = %EscapedPath(path), origin, subprotocol, version, "handshake approved");
 }
 
-/// Whether somebody reads these events: their texts cost something.
+/// Whether a subscriber reads these events, because building their text costs time.
 pub(crate) fn handshake_approved_is_enabled() -> bool {
     tracing::enabled!(target: TARGET, Level::DEBUG)
 }
@@ -35,11 +35,11 @@ pub(crate) fn handshake_approved_is_enabled() -> bool {
 pub(crate) fn handshake_reported(id: ConnectionId, request: RequestFields<'_>, reason: &dyn fmt::Display) {
     let RequestFields { path, origin, version, .. } = request;
     tracing::warn!(target: TARGET, %id, %reason, path = %EscapedPath(path), origin, version,
-        "handshake let through that would be refused"
+        "handshake let through that the policy would refuse"
     );
 }
 
-/// `advice` says what the operator can do about it.
+/// `advice` says what the operator can do about the refusal.
 pub(crate) fn handshake_refused(
     level: Level, request: RequestFields<'_>, reason: &dyn fmt::Display, advice: Option<&'static str>,
 ) {
@@ -60,7 +60,7 @@ pub(crate) fn handshake_refused(
     }
 }
 
-/// The server began to stop between the approval of a handshake and its acceptance. The path is escaped already.
+/// The server began to stop after a handshake was approved and before its handler accepted. The path is already escaped.
 pub(crate) fn accepted_handshake_refused(
     id: ConnectionId, path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
 ) {
@@ -69,7 +69,7 @@ pub(crate) fn accepted_handshake_refused(
     );
 }
 
-/// The path is escaped already.
+/// The path is already escaped.
 pub(crate) fn unanswered_handshake_refused(
     id: ConnectionId, path: Option<&str>, origin: Option<&str>, version: &str, reason: &dyn fmt::Display,
 ) {
@@ -80,7 +80,7 @@ pub(crate) fn unanswered_handshake_refused(
 
 pub(crate) fn layer_missing(path: &str) {
     tracing::error!(target: TARGET, path = %EscapedPath(path),
-        "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add one behind its route, or move it there"
+        "a handler extracts a handshake that no `WsHandshakeLayer` has seen: add the layer to the handler's route"
     );
 }
 
@@ -92,23 +92,23 @@ pub(crate) fn upgrade_taken(path: &str) {
 
 pub(crate) fn permit_taken(path: &str) {
     tracing::error!(target: TARGET, path = %EscapedPath(path),
-        "a `ConnectionPermit` is extracted twice, between two layers, or beside `WsUpgrade` or `WsStream`, whose stream holds it: \
-         extract one, in the handler"
+        "a `ConnectionPermit` is extracted twice, between two layers, or together with `WsUpgrade` or `WsStream`, whose stream \
+         holds the permit: extract it once, in the handler"
     );
 }
 
 pub(crate) fn connections_missing(path: &str) {
     tracing::error!(target: TARGET, path = %EscapedPath(path),
-        "a handler extracts a `ConnectionPermit`, and its `WsHandshakeLayer` has no `connections`: add them"
+        "a handler extracts a `ConnectionPermit`, but its `WsHandshakeLayer` has no `connections`: set them on the layer"
     );
 }
 
-/// Another extractor has opened a socket, and its handler has no permit.
+/// Another extractor opened a socket, and its handler has no permit.
 pub(crate) fn permit_unclaimed(id: ConnectionId, path: Option<&str>) {
     tracing::warn!(target: TARGET, %id, path = path.map(tracing::field::display),
         "a handler that uses another extractor opened a socket that is not counted among the `connections` of its layer, and \
-         that no drain reaches: take a `ConnectionPermit` in the handler, and keep it for as long as the socket lives (this \
-         warning comes once)"
+         that no drain closes: take a `ConnectionPermit` in the handler, and keep it for as long as the socket lives (logged \
+         once)"
     );
 }
 
@@ -125,15 +125,15 @@ pub(crate) fn connect_not_routed(id: ConnectionId) {
 pub(crate) fn accepts_nothing(id: ConnectionId, status: u16, instead: u16) {
     tracing::warn!(target: TARGET, %id, status, instead,
         "a handler or a fallback answered a handshake over HTTP/2 with a status that would open the socket: accept \
-         the `WsUpgrade`, or answer with another"
+         the `WsUpgrade`, or answer differently"
     );
 }
 
 #[cfg(any(feature = "fastwebsockets", feature = "tokio-websockets", feature = "tungstenite"))]
 pub(crate) fn deflate_not_known() {
     tracing::warn!(target: TARGET,
-        "a stream that agreed on permessage-deflate is given to a framing library without it: take `permessage_deflate` off \
-         its route, or call `decline_deflate` before accepting"
+        "a stream with permessage-deflate is given to a framing library that does not support it: remove `permessage_deflate` \
+         from its route, or call `decline_deflate` before accepting"
     );
 }
 
@@ -141,25 +141,25 @@ pub(crate) fn upgrade_failed(id: ConnectionId, error: &dyn fmt::Display) {
     tracing::warn!(target: TARGET, %id, %error, "handshake accepted, but the upgrade failed");
 }
 
-/// A handler that accepted has returned, with a status unless it failed.
+/// A handler has returned after accepting, with a status unless it failed.
 pub(crate) fn handler_returned(id: ConnectionId, status: Option<u16>) {
     if status.is_some_and(|status| (200..300).contains(&status)) {
         tracing::debug!(target: TARGET, %id, status, "handler returned after accepting");
     } else {
         tracing::warn!(target: TARGET, %id, status,
-            "a handler that had accepted answered with something else than a success, which nobody gets: if it comes from another layer, such as a timeout, \
-             put that layer outside of `WsHandshakeLayer`"
+            "a handler returned an error after accepting, and the client does not get this response: if another layer answered, such as a \
+             timeout, put that layer outside of `WsHandshakeLayer`"
         );
     }
 }
 
-/// A handler that accepted a handshake that was refused all the same has returned, with a status unless it failed.
+/// A handler accepted a handshake that the layer then refused. The handler has now returned, with a status unless it failed.
 pub(crate) fn refused_handler_returned(id: ConnectionId, status: Option<u16>) {
     tracing::debug!(target: TARGET, %id, status, "handler returned after its handshake was refused; its answer is dropped");
 }
 
 pub(crate) fn no_runtime() {
-    tracing::error!(target: TARGET, "no tokio runtime to run an accepted handshake in: serve from within one");
+    tracing::error!(target: TARGET, "no tokio runtime to run an accepted handshake in: run the server in a tokio runtime");
 }
 
 pub(crate) fn reports_only() {

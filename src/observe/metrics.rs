@@ -1,6 +1,6 @@
-//! What is measured, with the `metrics` facade. Without the feature `metrics`, every function here does nothing.
+//! Metrics, with the `metrics` facade. Without the feature `metrics`, all functions in this module do nothing.
 //!
-//! No label is a peer's to choose: each has a handful of values, known here.
+//! Peers cannot choose labels: each label has a few known values.
 
 use std::time::Duration;
 
@@ -9,34 +9,35 @@ use ::metrics::{
     Counter, Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-/// Tells the recorder what each metric of this crate is and in what unit: once, after it is installed.
+/// Tells the recorder the meaning and the unit of each metric of this crate. Call this once, after you install the recorder.
 ///
 /// | Name | Kind | Unit | Labels |
 /// |---|---|---|---|
-/// | `websocket.server.handshakes` | counter | handshakes decided | `outcome` (`approved`, `refused`), `error.type` of those refused (the [`RejectionKind`](crate::RejectionKind)), `network.protocol.version` (`1.1`, `2`; `1.0` and `3` of those refused) |
+/// | `websocket.server.handshakes` | counter | decided handshakes | `outcome` (`approved`, `refused`), `error.type` if refused (the [`RejectionKind`](crate::RejectionKind)), `network.protocol.version` (`1.1`, `2`; also `1.0` and `3` if refused) |
 /// | `websocket.server.active_connections` | gauge | connections | |
-/// | `websocket.server.connection.duration` | histogram | seconds | `end` and `close_reason` (as the span has them) |
-/// | `websocket.server.io` | counter | bytes of the stream, frames and all | `network.io.direction` (`receive`, `transmit`) |
+/// | `websocket.server.connection.duration` | histogram | seconds | `end` and `close_reason` (the same as in the span) |
+/// | `websocket.server.io` | counter | bytes of the stream, including framing | `network.io.direction` (`receive`, `transmit`) |
 ///
-/// - *Approved* is what the layer lets through: whether its handler then accepts it, or answers 401, is the handler's to
-///   count, and `active_connections` begins with the stream.
-/// - An `end` is `dropped` where the handler lets go of the stream, as it does after a clean closing handshake, whoever
-///   began that; `eof` where the client was gone first; `error` where reading or writing failed; `ended` where it was
-///   ended at the deadline of a drain, or after the grace of its lifetime; `taken` where the handler took the stream apart.
-/// - A `close_reason` is why the connection was asked to close, as [`CloseReason::as_str`](crate::CloseReason::as_str) has it, or
+/// - `approved` means that the layer let the handshake through. The layer does not count whether the handler then accepts or answers 401.
+///   `active_connections` counts from the start of the stream.
+/// - `end` has these values:
+///   - `dropped`: the handler dropped the stream, as it does after a clean closing handshake, whichever side began that
+///   - `eof`: the client was gone first
+///   - `error`: reading or writing failed
+///   - `ended`: the connection was ended at the deadline of a drain, or after the grace of its lifetime
+///   - `taken`: the handler took the stream apart
+/// - `close_reason` says why the connection was asked to close: a name from [`CloseReason::as_str`](crate::CloseReason::as_str), or
 ///   `none`.
 ///
-/// An exporter for Prometheus writes the dots as underscores, and, of `metrics-exporter-prometheus`, only
-/// `with_recommended_naming(true)` adds `_total`, `_seconds` and `_bytes`; the duration is a summary unless buckets are
-/// set for it. The example `observed` does so.
+/// An exporter for Prometheus writes the dots as underscores. In `metrics-exporter-prometheus`, only `with_recommended_naming(true)` adds
+/// `_total`, `_seconds` and `_bytes`, and the duration is a summary unless you set its buckets. The example `observed` does both.
 ///
-/// Where layers stand one inside the other, each counts what it decides; a connection is counted once.
+/// Each nested layer counts its own decisions. A connection is counted once.
 ///
-/// The labels with a dot are attributes of the semantic conventions of OpenTelemetry, which have no metrics for
-/// WebSocket connections.
+/// The labels with a dot are attributes of OpenTelemetry's semantic conventions, which have no metrics for WebSocket connections.
 ///
 /// ```
-/// // Once a recorder has been installed, for example by `metrics_exporter_prometheus::PrometheusBuilder`:
+/// // First install a recorder, for example with `metrics_exporter_prometheus::PrometheusBuilder`:
 /// ws_handshake::describe_metrics();
 /// ```
 #[cfg(feature = "metrics")]
@@ -47,11 +48,10 @@ pub fn describe_metrics() {
     describe_counter!(IO, Unit::Bytes, "Bytes read from and written to WebSocket connections");
 }
 
-/// Whether anything is measured.
+/// Whether metrics are built in.
 pub(crate) const ENABLED: bool = cfg!(feature = "metrics");
 
-/// Defines functions, and for builds without the feature `metrics` their empty form: same signature, and a result that is
-/// `Default`.
+/// Defines functions. Without the feature `metrics`, each function is empty, with the same signature, and returns `Default`.
 macro_rules! measured {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $output:ty)? $body:block)*) => {$(
         $(#[$doc])*
@@ -66,7 +66,7 @@ macro_rules! measured {
     )*};
 }
 
-// Labels that are literals cost no allocation.
+// Literal labels need no allocation.
 measured! {
     fn handshake_approved(version: &'static str) {
         let approved = match version {
@@ -104,7 +104,7 @@ measured! {
     }
 }
 
-/// The handles by which one connection is measured.
+/// The metric handles of one connection.
 #[cfg_attr(not(feature = "metrics"), derive(Default))]
 pub(crate) struct Meter {
     #[cfg(feature = "metrics")]

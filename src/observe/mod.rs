@@ -1,7 +1,7 @@
-//! What operators see: events and spans of the `tracing` crate, and metrics.
+//! Logs and metrics for operators: events and spans of the `tracing` crate, and metrics.
 //!
-//! This module takes texts and numbers. It writes a parsed origin or host, the path, the subprotocol of the answer and static
-//! reasons. It never writes a query, a cookie, or a header that the peer chose freely.
+//! This module takes texts and numbers. It logs a parsed origin or host, the path, the response's subprotocol and static reasons. It never
+//! logs a query, a cookie, or a header that the peer chose freely.
 
 mod connection_record;
 mod connection_span;

@@ -1,4 +1,4 @@
-//! The span of a connection that is still to come.
+//! The span of a connection that may still come.
 
 use std::sync::OnceLock;
 
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::connections::{Closing, ConnectionId};
 
-/// The span of an approved handshake that may become a connection. Boxed, because it is moved several times, and empty if nobody
-/// looks at it. So its texts are asked for by functions.
+/// The span of an approved handshake that may become a connection. Boxed, because it is moved several times, and empty if no subscriber is
+/// interested. Therefore its texts are passed as functions.
 #[derive(Debug)]
 pub(crate) struct PendingSpan(Option<Box<Pending>>);
 
@@ -23,7 +23,7 @@ struct Pending {
 }
 
 impl PendingSpan {
-    /// The path of a handshake that is `counted` is of use for a warning too.
+    /// If a handshake is `counted`, a warning may need the path too.
     pub(crate) fn new(id: ConnectionId, path: &str, counted: bool) -> Self {
         let warned_of = || counted && tracing::enabled!(target: TARGET, Level::WARN);
         let looked_at = tracing::span_enabled!(target: TARGET, Level::INFO) || warned_of();
@@ -31,19 +31,19 @@ impl PendingSpan {
         Self(looked_at.then(|| Box::new(pending())))
     }
 
-    /// The path of the request, escaped, where somebody looks.
+    /// The escaped path of the request, if a subscriber is interested.
     pub(crate) fn path(&self) -> Option<&str> {
         self.0.as_ref().map(|pending| &*pending.path)
     }
 
-    /// The handshake's answer is on the way: here begins the span of the connection.
+    /// Starts the connection's span, when the response is on its way.
     pub(crate) fn begin<'a>(&self, origin: impl FnOnce() -> Option<&'a str>, version: &str) -> Option<ConnectionSpan> {
         let pending = self.0.as_ref()?;
         let span = pending.span.get_or_init(|| ConnectionSpan::new(pending.id, &pending.path, origin(), version));
         Some(span.clone())
     }
 
-    /// There is a stream: begins the record of the connection.
+    /// Starts the connection's record, when there is a stream.
     pub(crate) fn open<'a>(
         &self, origin: impl FnOnce() -> Option<&'a str>, version: &str, subprotocol: impl FnOnce() -> Option<&'a str>,
         closing: impl FnOnce() -> Closing,

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::handshake::Authority;
 
-/// The hosts by which this server is known.
+/// The host names of this server, to protect it against DNS rebinding.
 ///
-/// A page whose own name was made to resolve to this server (DNS rebinding) is of the same origin as the request it
-/// sends, so the same-origin rule alone lets it in. The one thing it cannot do is to name the server in `Host` as the
-/// server is known: that is what this list checks, for handshakes only.
+/// With DNS rebinding, an attacker makes the host name of a page resolve to this server. The page then has the same origin as its requests,
+/// so the same-origin rule alone lets the page in. But the page cannot send your real host name in `Host`, which this list requires. The
+/// layer checks the list for handshakes only.
 ///
 /// ```
 /// use ws_handshake::{AllowHost, Policy};
@@ -29,7 +29,7 @@ pub struct AllowHost {
     loopback: bool,
 }
 
-/// The ports admitted for each host, and for the names below each host.
+/// The allowed ports for each host, and for the names below each host.
 #[derive(Clone, Debug, Default)]
 struct Hosts {
     exact: HashMap<String, Vec<PortPattern>>,
@@ -37,11 +37,11 @@ struct Hosts {
 }
 
 impl AllowHost {
-    /// Admits the hosts listed: `name[:port]`, `*.name[:port]` for the names below it, or an IP address.
+    /// Admits the listed hosts: `name[:port]`, `*.name[:port]` for the names below `name`, or an IP address.
     ///
-    /// Without a port any port is admitted, for rebinding is about names. A port listed is compared with the one that the
-    /// request names, and most requests name none. Behind a proxy that rewrites `Host`, list what it writes. An empty list
-    /// admits no handshake.
+    /// An entry without a port admits any port, because rebinding is about names. An entry with a port admits only requests that name this
+    /// port, and most requests name none. If a proxy rewrites `Host`, list the name that the proxy writes. An empty list admits no
+    /// handshake.
     ///
     /// # Errors
     ///
@@ -64,13 +64,12 @@ impl AllowHost {
         Ok(Self { hosts: Arc::new(list), loopback: false })
     }
 
-    /// Admits `localhost`, the names below it, `127.0.0.0/8` and `[::1]`, on any port: for servers that listen on
-    /// loopback.
+    /// Admits `localhost`, the names below `localhost`, `127.0.0.0/8` and `[::1]`, on any port. Use it for servers that listen on loopback.
     pub fn loopback() -> Self {
         Self { hosts: Arc::default(), loopback: true }
     }
 
-    /// Admits what either of the two admits.
+    /// Admits the hosts that at least one of the two admits.
     ///
     /// ```
     /// use ws_handshake::AllowHost;
@@ -91,7 +90,7 @@ impl AllowHost {
         self
     }
 
-    /// Whether `authority` is one of these. The layer asks this of handshakes; of plain requests the application may, with
+    /// Whether `authority` is one of these hosts. The layer calls this for handshakes. Your app can call it for plain requests, with
     /// [`handshake::request_authority`](crate::handshake::request_authority).
     ///
     /// ```
@@ -117,8 +116,8 @@ impl AllowHost {
     }
 }
 
-/// A comma-separated list, as in an environment variable; the entries are those of [`AllowHost::list`]. An empty text is an
-/// empty list, which admits no handshake.
+/// Parses a comma-separated list, such as one from an environment variable. The entries are those of [`AllowHost::list`]. An empty text is
+/// an empty list, which admits no handshake.
 ///
 /// ```
 /// use ws_handshake::AllowHost;
@@ -134,7 +133,7 @@ impl FromStr for AllowHost {
     }
 }
 
-/// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
+/// Same as [`FromStr`], for your own types with `#[serde(try_from = "String")]`.
 impl TryFrom<String> for AllowHost {
     type Error = ConfigError;
 

@@ -1,4 +1,4 @@
-//! Whose pages may connect.
+//! Which pages may connect.
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -7,12 +7,11 @@ use http::{HeaderValue, header::ORIGIN, request::Parts};
 use super::{config_error::ConfigError, origin_list::OriginList, origin_pattern::OriginPattern};
 use crate::handshake::{ClientHandshake, Origin, origin::MAX_ORIGIN};
 
-/// The pages that may open a socket, by their origin.
+/// Decides which pages may open a socket, by their origin.
 ///
-/// A browser sends cookies with a handshake to any site, from a page of any site, and no CORS check stands in between:
-/// a server that does not look at `Origin` lets every page in the world act in the name of its visitors (cross-site
-/// WebSocket hijacking). RFC 6455 §10.2 leaves that check to the server. The default is
-/// [`same_origin`](Self::same_origin).
+/// Browsers send cookies with a handshake to any site, from a page of any site. CORS does not apply. So if a server does not check
+/// `Origin`, every page can act in the name of the server's visitors (cross-site WebSocket hijacking). RFC 6455 §10.2 leaves this check to
+/// the server. The default is [`same_origin`](Self::same_origin).
 ///
 /// ```
 /// use ws_handshake::{AllowOrigin, Policy};
@@ -39,36 +38,37 @@ enum Rule {
 type Predicate = dyn Fn(&Origin, &Parts) -> bool + Send + Sync;
 type AsyncPredicate = dyn Fn(Origin, &Parts) -> Answer + Send + Sync;
 
-/// What an asynchronous predicate will say.
+/// The future answer of an asynchronous predicate.
 pub(super) type Answer = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 impl AllowOrigin {
-    /// Admits pages of the site that they connect to: an http or https origin whose host and port are those that the
-    /// request names. This is the default.
+    /// Admits pages of the same origin: an `http` or `https` origin with the host and port that the request names. This is the default.
     ///
-    /// A port left out on either side is the default one of the origin's scheme. `X-Forwarded-*` and `Forwarded` are
-    /// never believed: behind a proxy that rewrites `Host`, list the public origin. A `Sec-Fetch-Site` other than
-    /// `same-origin` or `none` vetoes this rule. It does not stop DNS rebinding, where the page and the request both
-    /// bear the attacker's name: [`AllowHost`](crate::AllowHost) does.
+    /// If `Origin` or the request names no port, the default port of the origin's scheme counts. This rule never trusts `X-Forwarded-*` and
+    /// `Forwarded`: behind a proxy that rewrites `Host`, list the public origin. If `Sec-Fetch-Site` is neither `same-origin` nor `none`,
+    /// this rule does not admit the page.
+    ///
+    /// This rule does not stop DNS rebinding, where the page and the request both have the attacker's host name. To stop DNS rebinding, use
+    /// [`AllowHost`](crate::AllowHost).
     pub fn same_origin() -> Self {
         Self(vec![Rule::SameOrigin])
     }
 
-    /// Admits every page in the world, and does not look at `Origin` at all.
+    /// Admits every page, and does not check `Origin`.
     ///
-    /// This is safe only where neither cookies nor the client's place in the network give it any right.
+    /// This is safe only if neither cookies nor the client's place in the network give the client any rights.
     pub fn any() -> Self {
         Self(vec![Rule::Any])
     }
 
-    /// Admits the origins that match one of `patterns`: `null`, or `scheme://host[:port]` where the host may begin with
-    /// `*.` and the port may be `*`; see [`OriginPattern`](crate::OriginPattern).
+    /// Admits the origins that match one of `patterns`. A pattern is `null`, or `scheme://host[:port]`, where the host may begin with `*.`
+    /// and the port may be `*`. See [`OriginPattern`](crate::OriginPattern).
     ///
-    /// An empty list admits no browser. To replace the list while serving, give the layer an [`OriginList`].
+    /// An empty list admits no browser. To replace the list while the server runs, give the layer an [`OriginList`].
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for the first entry that can never match or means too much.
+    /// A [`ConfigError`] for the first entry that can never match or matches too much.
     pub fn list<I>(patterns: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -78,10 +78,9 @@ impl AllowOrigin {
 
     /// Admits requests whose `Origin` header is one of `values`, byte for byte.
     ///
-    /// Some apps and devices send an `Origin` that no page can have: `app://.` from Electron, `qrc://` from Qt, or the URL of
-    /// the library that they use. A [`list`](Self::list) has no entries for such values, because they are not serialized
-    /// origins (RFC 6454 §6.2). For such a request, [`ServerHandshake::origin`](crate::handshake::ServerHandshake::origin)
-    /// is `None`.
+    /// Some apps and devices send an `Origin` that no page can have: `app://.` from Electron, `qrc://` from Qt, or the URL of the library
+    /// that they use. A [`list`](Self::list) cannot have such entries, because they are not serialized origins (RFC 6454 §6.2). For such a
+    /// request, [`ServerHandshake::origin`](crate::handshake::ServerHandshake::origin) is `None`.
     ///
     /// ```
     /// use ws_handshake::AllowOrigin;
@@ -92,8 +91,8 @@ impl AllowOrigin {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for the first value that no header can have, that is longer than 512 bytes, or that has a `*` in it,
-    /// which means nothing here.
+    /// A [`ConfigError`] for the first value that no header can have, that is longer than 512 bytes, or that contains a `*`. A `*` has no
+    /// meaning here.
     pub fn exact<I>(values: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -102,9 +101,9 @@ impl AllowOrigin {
         Ok(Self(vec![Rule::Exact(values.collect::<Result<_, _>>()?)]))
     }
 
-    /// Admits the origins for which `predicate` says so.
+    /// Admits the origins for which `predicate` returns `true`.
     ///
-    /// It is not asked about a request without `Origin`, so it is no authentication.
+    /// The predicate is not called for a request without `Origin`, so it is not a login.
     ///
     /// ```
     /// use ws_handshake::AllowOrigin;
@@ -121,10 +120,10 @@ impl AllowOrigin {
         Self(vec![Rule::Predicate(Arc::new(predicate))])
     }
 
-    /// Admits the origins for which the future of `predicate` says so.
+    /// Admits the origins for which the future of `predicate` returns `true`.
     ///
-    /// It is asked where no synchronous rule admits the origin, and its future is awaited only once every other rule of the
-    /// policy has been kept. The layer gives it its `decision_timeout`.
+    /// The predicate is called only if no synchronous rule admits the origin. Its future is awaited only after the handshake has passed all
+    /// other rules of the policy. In the layer, the future has to finish within `decision_timeout`.
     ///
     /// ```
     /// use ws_handshake::AllowOrigin;
@@ -146,7 +145,8 @@ impl AllowOrigin {
         Self(vec![Rule::AsyncPredicate(Arc::new(predicate))])
     }
 
-    /// Admits what either of the two admits. Asynchronous predicates are asked together, and the first to admit decides.
+    /// Admits the origins that at least one of the two admits. Asynchronous predicates run at the same time, and the first one that admits
+    /// decides.
     ///
     /// ```
     /// use ws_handshake::{AllowOrigin, OriginList};
@@ -165,7 +165,7 @@ impl AllowOrigin {
         !self.0.iter().any(|rule| matches!(rule, Rule::Any))
     }
 
-    /// Whether `Origin`, which need not be a serialized origin, is listed byte for byte.
+    /// Whether the `Origin` header, which need not be a serialized origin, is listed byte for byte.
     pub(super) fn lists_exactly(&self, parts: &Parts) -> bool {
         self.0.iter().any(|rule| matches!(rule, Rule::Exact(values) if is_one_of(values, parts)))
     }
@@ -192,24 +192,24 @@ impl AllowOrigin {
     }
 }
 
-/// What the rules say of an origin.
+/// The result of the rules for an origin.
 pub(super) enum Judgement {
     Allowed,
     Refused,
-    /// Allowed if one of these says so.
+    /// Allowed if one of these answers `true`.
     Open(Vec<Answer>),
 }
 
-/// Whether a browser says that the page is of another site than the request.
+/// Whether the browser says that the page does not have the origin of the request.
 ///
-/// Browsers differ in sending it with a handshake, so that its absence means nothing.
+/// Not all browsers send `Sec-Fetch-Site` with a handshake, so a missing header means nothing.
 pub(super) fn is_cross_site(parts: &Parts) -> bool {
     let mut sites = parts.headers.get_all("sec-fetch-site").iter();
     !sites.all(|site| site == "same-origin" || site == "none")
 }
 
 fn is_same_origin(origin: &Origin, client: &ClientHandshake) -> bool {
-    // Only http and https pages are served from the host they are named after.
+    // Only `http` and `https` pages come from the host in their origin.
     let (Some(host), Some(default)) = (origin.as_host(), origin.default_port()) else {
         return false;
     };
@@ -218,7 +218,7 @@ fn is_same_origin(origin: &Origin, client: &ClientHandshake) -> bool {
     !downgraded && host == authority.as_host() && origin.port() == authority.port().or(Some(default))
 }
 
-/// Whether the one `Origin` of a request is one of `values`.
+/// Whether the single `Origin` of a request is one of `values`.
 fn is_one_of(values: &[HeaderValue], parts: &Parts) -> bool {
     parts.headers.get(ORIGIN).is_some_and(|origin| values.contains(origin))
 }
@@ -251,7 +251,7 @@ impl From<OriginList> for AllowOrigin {
     }
 }
 
-/// The origins that match one of the patterns.
+/// Admits the origins that match one of the patterns.
 impl FromIterator<OriginPattern> for AllowOrigin {
     fn from_iter<I: IntoIterator<Item = OriginPattern>>(patterns: I) -> Self {
         OriginList::from_iter(patterns).into()

@@ -1,8 +1,8 @@
-//! The operator's mistakes, found at start-up.
+//! The error type for mistakes in the configuration, found at start-up.
 
 use std::{error::Error, fmt};
 
-/// A mistake in the configuration, and how to write it right.
+/// A mistake in the configuration. The message says how to correct it.
 ///
 /// ```
 /// use ws_handshake::AllowOrigin;
@@ -24,13 +24,13 @@ impl ConfigError {
         Self { value: value.to_owned(), message: message.into() }
     }
 
-    /// Adds to what it says.
+    /// Adds `advice` to the message.
     pub(super) fn with(mut self, advice: &str) -> Self {
         self.message.push_str(advice);
         self
     }
 
-    /// The value that is wrong, as it was given. In the URL of a `WsRequest`, dots stand for the user information and the query.
+    /// The wrong value, as it was given. In the URL of a `WsRequest`, dots replace the user information and the query.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

@@ -1,4 +1,4 @@
-//! The decision: which handshakes are approved, and what is spoken then.
+//! Decides which handshakes are approved, and with which subprotocol and compression.
 
 use std::{
     fmt, mem,
@@ -19,11 +19,10 @@ use crate::handshake::{
     ClientHandshake, OfferedSubprotocols, Rejection, RejectionKind, ReportedRejection, ServerHandshake, server::Extras,
 };
 
-/// What this server is willing to accept.
+/// The rules of this server: which clients may connect, and with which subprotocol and compression.
 ///
-/// The default admits pages of the same origin and clients that are no browsers, on any host, and selects no
-/// subprotocol. The `WsHandshakeLayer` has the same knobs; this type is for servers without tower,
-/// and for sharing one policy between layers.
+/// By default, same-origin pages and non-browser clients may connect, on any host, and no subprotocol is selected. `WsHandshakeLayer` has
+/// the same settings. Use this type for servers without tower, or to share one policy between layers.
 ///
 /// ```
 /// use ws_handshake::{AllowHost, AllowOrigin, Policy, Subprotocols};
@@ -46,23 +45,23 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The default policy: same-origin for browsers, and everybody else.
+    /// Creates the default policy: same-origin pages and non-browser clients may connect.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whose pages may connect. The default is [`AllowOrigin::same_origin`]. What you give replaces what was set before.
+    /// Sets which pages may connect, and replaces what was set before. The default is [`AllowOrigin::same_origin`].
     pub fn allow_origin(mut self, allow: impl Into<AllowOrigin>) -> Self {
         self.allow_origin = allow.into();
         self
     }
 
-    /// Adds origins whose pages may connect, beside those that may already: with the default, same-origin pages and these.
-    /// Each is written as in [`AllowOrigin::list`].
+    /// Adds origins whose pages may connect. The origins set before stay: with the default, same-origin pages may connect too. Write each
+    /// origin as in [`AllowOrigin::list`].
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for the first entry that can never match or means too much.
+    /// A [`ConfigError`] for the first entry that can never match or matches too much.
     pub fn add_trusted_origins<I>(self, origins: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -75,46 +74,46 @@ impl Policy {
         self
     }
 
-    /// Whether requests without `Origin` are refused (403). The default is `false`: they come from non-browser clients.
+    /// Whether to refuse requests without `Origin` (403). The default is `false`, because such requests come from non-browser clients.
     pub fn require_origin(mut self, require: bool) -> Self {
         self.require_origin = require;
         self
     }
 
-    /// Which hosts a handshake may name (403 for others). The default is any host.
+    /// Sets which hosts a handshake may name (403 for others). The default is any host.
     pub fn allow_host(mut self, allow: impl Into<AllowHost>) -> Self {
         self.allow_host = Some(allow.into());
         self
     }
 
-    /// Which subprotocols are spoken. The default is none.
+    /// Sets the subprotocols that this server speaks. The default is none.
     pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Self {
         self.subprotocols = Some(subprotocols);
         self
     }
 
-    /// Agrees to permessage-deflate, where clients offer it on acceptable terms. The default is to decline it.
+    /// Agrees to permessage-deflate if a client offers it on acceptable terms. The default is to decline it.
     pub fn permessage_deflate(mut self, deflate: PermessageDeflate) -> Self {
         self.permessage_deflate = Some(deflate);
         self
     }
 
-    /// Whether the policy only reports: it then lets through what the rules for `Origin` and the
-    /// hosts allowed would refuse, malformed origins included, and notes it: on the [`ServerHandshake`], and as a
-    /// [`ReportedRejection`] in the response's extensions. The default is `false`.
+    /// Whether the policy only reports: the rules for `Origin` and for allowed hosts then refuse nothing. The default is `false`.
     ///
-    /// This is for trying a policy on live traffic: also where an asynchronous predicate has not answered in the time that
-    /// the layer gives it, the handshake is let through. A missing or malformed `Host` is refused all the same, as HTTP
-    /// demands (RFC 9112 §3.2).
+    /// The policy then lets through what these rules would refuse, including malformed origins. The policy notes the refusal on the
+    /// [`ServerHandshake`], and as a [`ReportedRejection`] in the response's extensions.
+    ///
+    /// Use this to try a policy on live traffic. The handshake is also let through if an asynchronous predicate does not finish within the
+    /// layer's timeout. A missing or malformed `Host` is still refused, as HTTP requires (RFC 9112 §3.2).
     pub fn report_only(mut self, report_only: bool) -> Self {
         self.report_only = report_only;
         self
     }
 
-    /// Decides a handshake that was read from the head `parts`.
+    /// Decides a handshake that was read from `parts`, the head of its request.
     ///
-    /// The rules are checked in the order of [`RejectionKind`], and asynchronous predicates once all of them are kept.
-    /// What comes back is ready at once, unless only an [`AllowOrigin::async_predicate`] can tell.
+    /// The rules are checked in the order of [`RejectionKind`], and asynchronous predicates after all others. The decision is ready at
+    /// once, unless only an [`AllowOrigin::async_predicate`] can decide.
     #[inline]
     pub fn decide(&self, client: &ClientHandshake, parts: &Parts) -> Deciding {
         let reject = |kind| Rejection::new(kind, client.version());
@@ -130,7 +129,7 @@ impl Policy {
         })
     }
 
-    /// The synchronous rules; the handshake stays open for as long as answers are awaited.
+    /// Checks the synchronous rules. If the returned list has answers, the decision still depends on them.
     fn check(&self, client: &ClientHandshake, parts: &Parts) -> Result<(ServerHandshake, Vec<Answer>), RejectionKind> {
         let mut reported = None;
         let mut refuse = |kind| {
@@ -156,7 +155,7 @@ impl Policy {
             None => OfferedSubprotocols::default(),
             Some(field) => {
                 let mut field = field.clone();
-                // What is secret in it is about to be taken out.
+                // The code below removes the secrets from this header.
                 field.set_sensitive(false);
                 let is_listed = |name: &[u8]| self.subprotocols.as_ref().is_some_and(|known| known.contains(name));
                 OfferedSubprotocols::from_field(field, is_listed, |name| {
@@ -172,7 +171,7 @@ impl Policy {
             Extras::new(&mut offered, parts.extensions.get(), secrets, reported)
         });
         if let (Some(selection), Some(_)) = (&mut selection, secrets) {
-            // Among the names that are no secrets.
+            // Only names that are not secrets can be selected.
             offered.iter().for_each(|name| selection.consider(name.as_bytes()));
         }
         let subprotocol = selection.map_or(Ok(None), Selection::finish)?;
@@ -204,9 +203,9 @@ impl Policy {
     }
 }
 
-/// A decision on its way: ready at once, unless a predicate is asynchronous.
+/// The decision about a handshake, as a future. It is ready at once, unless a predicate is asynchronous.
 ///
-/// It borrows nothing, and needs no runtime of its own.
+/// The future borrows nothing, and needs no particular runtime.
 #[must_use = "a decision does nothing unless it is awaited or taken"]
 pub struct Deciding(State);
 
@@ -216,7 +215,7 @@ enum State {
     Taken,
 }
 
-/// A handshake that is right but for the answers awaited.
+/// A handshake that passes all rules, except that answers are still awaited.
 struct Open {
     answers: Vec<Answer>,
     server: ServerHandshake,
@@ -225,9 +224,10 @@ struct Open {
 }
 
 impl Deciding {
-    /// Takes the decision, if it is ready now. It is not where an asynchronous predicate has to be awaited, nor where it has
-    /// been taken before. A `Deciding` whose decision was taken must not be awaited: it panics, like any future that is polled
-    /// after completion.
+    /// Takes the decision, if it is ready now. Returns `None` if an asynchronous predicate has to be awaited, or if the decision was taken
+    /// before.
+    ///
+    /// Do not await a `Deciding` after its decision was taken: it then panics, like any future that is polled after completion.
     #[inline]
     pub fn now(&mut self) -> Option<Result<ServerHandshake, Rejection>> {
         match mem::replace(&mut self.0, State::Taken) {
@@ -239,7 +239,7 @@ impl Deciding {
         }
     }
 
-    /// The decision without the answers that are still awaited: what they might have admitted is not, by `refusal`.
+    /// Decides without the answers that are still awaited, as if each were `false`. The handshake is then refused with `refusal`.
     #[cfg(feature = "tower")]
     pub(crate) fn give_up(&mut self, refusal: Rejection) -> Result<ServerHandshake, Rejection> {
         if let State::Open(open) = &mut self.0 {
@@ -271,7 +271,7 @@ impl Future for Deciding {
 }
 
 impl Open {
-    /// Ready once one answer is yes, with it left standing, or once all are no. None waits for another.
+    /// Ready when one answer is `true`, which then stays in the list, or when all are `false`. No answer waits for another.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut admitted = false;
         self.answers.retain_mut(|answer| {

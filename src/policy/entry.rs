@@ -1,8 +1,8 @@
-//! The entries of a list that an operator writes.
+//! Splits and checks the entries of a list in the configuration.
 
 use super::config_error::ConfigError;
 
-/// The entries of a comma-separated list, without the whitespace around each. An empty text has none.
+/// Splits a comma-separated list into entries, without the whitespace around each. An empty text has no entries.
 pub(super) fn comma_separated(list: &str) -> Result<Vec<&str>, ConfigError> {
     if list.trim().is_empty() {
         return Ok(Vec::new());
@@ -17,14 +17,14 @@ pub(super) fn comma_separated(list: &str) -> Result<Vec<&str>, ConfigError> {
     Ok(entries)
 }
 
-/// Refuses what is no single entry, whatever else it is.
+/// Checks that `value` is a single entry. The caller checks everything else.
 pub(super) fn check_entry(value: &str) -> Result<(), ConfigError> {
     if value.contains([',', ';']) {
-        return Err(ConfigError::new(value, "is more than one entry: list each by itself"));
+        return Err(ConfigError::new(value, "is more than one entry: list each separately"));
     }
     let trimmed = value.trim();
     if trimmed.contains(char::is_whitespace) {
-        return Err(ConfigError::new(value, "has whitespace in it, which no entry has: list each by itself"));
+        return Err(ConfigError::new(value, "has whitespace in it: list each entry separately"));
     }
     if trimmed != value {
         return Err(ConfigError::new(value, format!("has whitespace around it: write `{trimmed}`")));

@@ -1,4 +1,4 @@
-//! The host and port of a pattern, for origins and hosts alike.
+//! Parses the host and port of a pattern, for lists of origins and lists of hosts.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::handshake::authority::{HostPort, is_number, parse_port};
 pub(super) struct HostPattern {
     /// In lower case, and without the `*.` of a wildcard.
     pub(super) host: String,
-    /// Whether the names below `host` are meant, and not `host` itself.
+    /// Whether the pattern matches the names below `host`, and not `host` itself.
     pub(super) wildcard: bool,
     pub(super) port: PortPattern,
 }
@@ -23,18 +23,18 @@ pub(super) enum PortPattern {
 }
 
 impl HostPattern {
-    /// Parses `text`, which is all of `value` or what follows its scheme.
+    /// Parses `text`, which is all of `value` or the part after the scheme.
     pub(super) fn parse(value: &str, text: &str) -> Result<Self, ConfigError> {
         let error = |message: &str| ConfigError::new(value, message);
         if let Some(end) = text.find(['/', '?', '#', '\\']) {
             if is_network(text) {
-                return Err(error("can never match: it is a network: list each host by itself"));
+                return Err(error("can never match: it is a network: list each host separately"));
             }
             let right = &value[..value.len() - text.len() + end];
             return Err(error(&format!("can never match: nothing may follow host and port: write `{right}`")));
         }
         if text.contains('@') {
-            return Err(error("can never match: leave the user information before `@` out"));
+            return Err(error("can never match: remove the user information before `@`"));
         }
         if !text.is_ascii() {
             return Err(error("can never match: browsers send a name like this in punycode: write it as `xn--...`"));
@@ -80,40 +80,40 @@ fn check_wildcard(below: &str) -> Result<(), &'static str> {
     }
     if last == name && !last.is_empty() && !last.eq_ignore_ascii_case("localhost") {
         return Err(
-            "means too much: it admits a whole top-level domain: name at least two labels, as in `*.example.com`",
+            "matches too much: it admits a whole top-level domain: write at least two labels, as in `*.example.com`",
         );
     }
     Ok(())
 }
 
-/// What is wrong with `text`, which is no `host[:port]`, for somebody who meant one.
+/// Says what is wrong with `text`, which is not a `host[:port]`.
 fn fault(text: &str) -> &'static str {
     let host = host_part(text);
     let port = text[host.len()..].strip_prefix(':');
     let labels = host.strip_suffix('.').unwrap_or(host);
     let last = labels.rsplit('.').next().unwrap_or_default();
     if host.starts_with('[') && (!host.ends_with(']') || HostPort::parse(host.as_bytes()).is_none()) {
-        "is no IPv6 address: write it in brackets, as in `[2001:db8::1]`, without a zone"
+        "is not an IPv6 address: write it in brackets, as in `[2001:db8::1]`, without a zone"
     } else if text.matches(':').count() > 1 && !host.starts_with('[') {
-        "has no valid port, or is no IPv6 address: write one port of 0 to 65535, and an address in brackets"
+        "has no valid port, or is not an IPv6 address: write one port from 0 to 65535, and an address in brackets"
     } else if port.is_some_and(|port| parse_port(port.as_bytes()).is_none()) {
         "has no valid port: write 0 to 65535 without leading zeros, or `*`"
     } else if host.is_empty() {
-        "names no host: write one, as in `example.com`"
+        "has no host: write one, as in `example.com`"
     } else if host == "*" {
-        "means too much: name hosts, with `*.` before a domain for all names below it"
+        "matches too much: list hosts, with `*.` before a domain for all names below it"
     } else if host.contains('*') {
-        "can never match: a `*` stands alone before the first dot, as in `*.example.com`"
+        "can never match: a `*` must be the whole first label, as in `*.example.com`"
     } else if labels.split('.').any(str::is_empty) {
-        "can never match: a name has no empty labels: take the stray dot out"
+        "can never match: a name has no empty labels: remove the extra dot"
     } else if is_number(last.as_bytes()) {
         "can never match: browsers send an IPv4 address as four decimal numbers: write it as in `127.0.0.1`"
     } else {
-        "is no host: write letters, digits, hyphens and dots, and at most 253 of them"
+        "is not a host: write at most 253 letters, digits, hyphens and dots"
     }
 }
 
-/// What stands before the port.
+/// The part before the port.
 fn host_part(text: &str) -> &str {
     let end = if text.starts_with('[') { text.find(']').map(|end| end + 1) } else { text.find(':') };
     &text[..end.unwrap_or(text.len())]

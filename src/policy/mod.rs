@@ -1,4 +1,4 @@
-//! What this server is willing to accept: origins, hosts, subprotocols and compression.
+//! The rules of this server: which origins, hosts, subprotocols and compression it accepts.
 
 mod allow_host;
 mod allow_origin;

@@ -1,4 +1,4 @@
-//! A list of origins that can be replaced while it is read.
+//! A list of origins that can be replaced while the server reads it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,11 +17,10 @@ use super::{
 };
 use crate::handshake::Origin;
 
-/// A cheap handle to a list of origins, shared with the layers that it was given to.
+/// A list of origins that you can replace while the server runs. Clones are cheap, and share one list with each other and with the layers.
 ///
-/// [`replace`](Self::replace) puts a new list in force for every handshake that is decided from then on, and readers
-/// never wait for it. A look-up costs the same for ten origins and for a million: listed names are found by hash, and
-/// wildcards by walking the labels of the origin's host.
+/// After [`replace`](Self::replace), the new list applies to every handshake that is decided later. Readers never wait. A look-up costs the
+/// same for ten origins and for a million. Listed names are found by hash, and wildcards by a hash for each label of the origin's host.
 ///
 /// ```
 /// use ws_handshake::{OriginList, Policy};
@@ -38,11 +37,11 @@ use crate::handshake::Origin;
 pub struct OriginList(Arc<ArcSwap<Table>>);
 
 impl OriginList {
-    /// Lists the origins that match one of `patterns`. An empty list admits no browser.
+    /// Creates a list of the origins that match one of `patterns`. An empty list admits no browser.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for the first entry that can never match or means too much; see [`OriginPattern`].
+    /// A [`ConfigError`] for the first entry that can never match or matches too much; see [`OriginPattern`].
     pub fn new<I>(patterns: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -50,11 +49,11 @@ impl OriginList {
         Table::parse(patterns).map(Self::from)
     }
 
-    /// Puts a new list in force, at once and whole.
+    /// Replaces the whole list in one step.
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new). The list that was in force stays so.
+    /// Same as [`new`](Self::new). After an error, the old list stays in force.
     pub fn replace<I>(&self, patterns: I) -> Result<(), ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -70,7 +69,7 @@ impl OriginList {
     }
 }
 
-/// The origins that match one of the patterns.
+/// Lists the origins that match one of the patterns.
 ///
 /// ```
 /// use ws_handshake::{OriginList, OriginPattern};
@@ -86,7 +85,7 @@ impl FromIterator<OriginPattern> for OriginList {
     }
 }
 
-/// A comma-separated list, as in an environment variable. An empty text is an empty list, which admits no browser.
+/// Parses a comma-separated list, such as one from an environment variable. An empty text is an empty list, which admits no browser.
 ///
 /// ```
 /// use ws_handshake::OriginList;
@@ -102,7 +101,7 @@ impl FromStr for OriginList {
     }
 }
 
-/// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
+/// Same as [`FromStr`], for your own types with `#[serde(try_from = "String")]`.
 impl TryFrom<String> for OriginList {
     type Error = ConfigError;
 
@@ -117,10 +116,10 @@ impl From<Table> for OriginList {
     }
 }
 
-/// The patterns, each under the part of an origin's text that it fixes.
+/// The patterns, each stored under the part of an origin's text that the pattern fixes.
 ///
-/// An origin is found by slices of its own canonical text, so that no key is ever built for a look-up. The hasher is the
-/// standard library's: where tenants register their domains, keys are not the operator's alone.
+/// A look-up uses slices of the origin's canonical text, so it never builds a key. The hasher is the standard library's, because tenants
+/// may register domains: then the operator does not choose all keys.
 #[derive(Debug, Default)]
 struct Table {
     /// `scheme://host[:port]`, or `null`.
@@ -185,7 +184,8 @@ impl Table {
             || self.lists_names_above(origin, text, &host)
     }
 
-    /// Walks the names above the origin's host, from the nearest up. No wildcard stands before the end of an address.
+    /// Checks each name above the origin's host, from the nearest up. No wildcard has part of an address after `*.`, so addresses never
+    /// match.
     fn lists_names_above(&self, origin: &Origin, text: &[u8], host: &Range<usize>) -> bool {
         let lists = |map: &HashMap<Box<[u8]>, Vec<String>>, name: &[u8]| {
             map.get(name).is_some_and(|schemes| schemes.iter().any(|scheme| origin.scheme() == Some(scheme)))

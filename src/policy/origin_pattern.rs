@@ -1,4 +1,4 @@
-//! One entry of an origin allowlist.
+//! One entry of a list of origins.
 
 use std::{fmt, str::FromStr};
 
@@ -12,14 +12,14 @@ use crate::handshake::{
     origin::{canonical_scheme, default_port, is_scheme},
 };
 
-/// `null`, or `scheme://host[:port]`, where the host may begin with `*.` and the port may be `*`, or `scheme://*`.
+/// One entry of a list of origins: `null`, `scheme://host[:port]` or `scheme://*`. The host may begin with `*.`, and the port may be `*`.
 ///
-/// `*.example.com` matches one or more whole labels before `example.com`, and never `example.com` itself. No list of
-/// public suffixes is consulted: `*.github.io` admits the pages of everybody who publishes there. Without a port the
-/// default one of http (80) or https (443) is meant. `ws` and `wss` mean `http` and `https`.
+/// `*.example.com` matches one or more whole labels before `example.com`, and never `example.com` itself. There is no list of public
+/// suffixes, so `*.github.io` admits the pages of everybody who publishes there. Without a port, the default port of `http` (80) or `https`
+/// (443) counts. `ws` and `wss` mean `http` and `https`.
 ///
-/// `moz-extension://*` matches every origin of that scheme, because a browser draws the host at random for each installation.
-/// Pages on the web have no such scheme. `http://*` and `https://*` would match every page, so each is a [`ConfigError`].
+/// `moz-extension://*` matches every origin of that scheme, because a browser chooses a random host for each installation. Pages on the web
+/// have no such scheme. `http://*` and `https://*` would match every page, so each is a [`ConfigError`].
 ///
 /// ```
 /// use ws_handshake::OriginPattern;
@@ -36,7 +36,7 @@ pub struct OriginPattern(pub(super) Pattern);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pattern {
-    /// `null` or `file://`: what has no host matches as it is written.
+    /// `null` or `file://`: an origin without a host, which matches as written.
     Text(String),
     /// Any host and port of the scheme.
     Scheme(String),
@@ -47,7 +47,7 @@ pub(super) enum Pattern {
 }
 
 impl OriginPattern {
-    /// Whether pages of `origin` are meant.
+    /// Whether this pattern matches pages of `origin`.
     #[must_use]
     pub fn matches(&self, origin: &Origin) -> bool {
         let (scheme, host) = match &self.0 {
@@ -65,7 +65,7 @@ impl OriginPattern {
 }
 
 impl HostPattern {
-    /// What is below a name is a name too: no wildcard stands before the end of an address.
+    /// Whether `name` matches. No wildcard has part of an address after `*.`, so addresses need no check.
     fn matches(&self, name: &str) -> bool {
         if !self.wildcard {
             return name == self.host;
@@ -84,7 +84,7 @@ impl FromStr for OriginPattern {
             return Ok(Self(Pattern::Text(value.to_ascii_lowercase())));
         }
         if value == "*" {
-            return Err(error("means too much: list origins, or say `AllowOrigin::any()` to admit every page"));
+            return Err(error("matches too much: list origins, or use `AllowOrigin::any()` to admit every page"));
         }
         let Some((scheme, rest)) = value.split_once("://") else {
             return Err(error("has no scheme: write it before the host, as in `https://example.com`"));
@@ -98,7 +98,7 @@ impl FromStr for OriginPattern {
         if rest == "*" {
             if matches!(scheme.as_str(), "http" | "https" | "file" | "null") {
                 return Err(error(
-                    "means too much: list hosts, with `*.` before a domain for all names below it, or decide with \
+                    "matches too much: list hosts, with `*.` before a domain for all names below it, or decide with \
                      `AllowOrigin::predicate`",
                 ));
             }
@@ -116,14 +116,14 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// Apps and devices send what is no serialized origin.
+/// Adds a hint, because apps and devices send an `Origin` that is not a serialized origin.
 fn or_exact(error: ConfigError, scheme: &str) -> ConfigError {
     error.with(&format!(
         "; `AllowOrigin::exact` compares any value byte for byte, and `{scheme}://*` matches every origin of the scheme"
     ))
 }
 
-/// As [`FromStr`], for a type of your own with `#[serde(try_from = "String")]`.
+/// Same as [`FromStr`], for your own types with `#[serde(try_from = "String")]`.
 impl TryFrom<String> for OriginPattern {
     type Error = ConfigError;
 
@@ -161,39 +161,39 @@ mod tests {
             ("https://example.com/", "write `https://example.com`"),
             ("https://example.com/chat", "write `https://example.com`"),
             ("https://example.com:8443?x", "write `https://example.com:8443`"),
-            ("https://me@example.com", "leave the user information before `@` out"),
+            ("https://me@example.com", "remove the user information before `@`"),
             ("example.com", "write it before the host, as in `https://example.com`"),
             ("//example.com", "write it before the host"),
             ("*://example.com", "write one without spaces or wildcards"),
             (" https://example.com", "has whitespace around it: write `https://example.com`"),
-            ("https://a.com https://b.com", "has whitespace in it, which no entry has: list each by itself"),
-            ("https://10.0.0.0/8", "can never match: it is a network: list each host by itself"),
-            ("https://[fd00::]/8", "can never match: it is a network: list each host by itself"),
+            ("https://a.com https://b.com", "has whitespace in it: list each entry separately"),
+            ("https://10.0.0.0/8", "can never match: it is a network: list each host separately"),
+            ("https://[fd00::]/8", "can never match: it is a network: list each host separately"),
             ("https://10.0.0.1/", "can never match: nothing may follow host and port: write `https://10.0.0.1`"),
             ("https://example.com\n", "has whitespace around it: write `https://example.com`"),
-            ("https://a.com,https://b.com", "list each by itself"),
+            ("https://a.com,https://b.com", "list each separately"),
             ("ws://example.com/ws?x", "nothing may follow host and port: write `ws://example.com`"),
             ("https://b\u{fc}cher.example", "write it as `xn--...`"),
-            ("*", "say `AllowOrigin::any()`"),
+            ("*", "use `AllowOrigin::any()`"),
             ("", "has no scheme"),
-            ("https://", "names no host"),
+            ("https://", "has no host"),
             ("https://*", "or decide with `AllowOrigin::predicate`"),
             ("WSS://*", "or decide with `AllowOrigin::predicate`"),
-            ("http://*", "means too much"),
-            ("ws://*", "means too much"),
-            ("file://*", "means too much"),
-            ("null://*", "means too much"),
+            ("http://*", "matches too much"),
+            ("ws://*", "matches too much"),
+            ("file://*", "matches too much"),
+            ("null://*", "matches too much"),
             ("moz-extension://*:*", "`moz-extension://*` matches every origin of the scheme"),
             ("app://.", "`AllowOrigin::exact` compares any value byte for byte"),
             ("qrc://", "`AllowOrigin::exact` compares any value byte for byte"),
             ("moz-extension://*/", "nothing may follow host and port: write `moz-extension://*`"),
-            ("chrome-extension://a*", "a `*` stands alone before the first dot"),
-            ("https://*.com", "name at least two labels"),
-            ("https://*.com.", "name at least two labels"),
-            ("https://*.", "names no host"),
-            ("https://*.*.example.com", "a `*` stands alone before the first dot"),
-            ("https://a*.example.com", "a `*` stands alone before the first dot"),
-            ("https://a.*.com", "a `*` stands alone before the first dot"),
+            ("chrome-extension://a*", "a `*` must be the whole first label"),
+            ("https://*.com", "write at least two labels"),
+            ("https://*.com.", "write at least two labels"),
+            ("https://*.", "has no host"),
+            ("https://*.*.example.com", "a `*` must be the whole first label"),
+            ("https://a*.example.com", "a `*` must be the whole first label"),
+            ("https://a.*.com", "a `*` must be the whole first label"),
             ("https://*.1.2.3.4", "an address has no names below it"),
             ("https://*.[::1]", "an address has no names below it"),
             ("https://*.example.1", "an address has no names below it"),
@@ -207,15 +207,15 @@ mod tests {
             ("https://[::1", "write it in brackets"),
             ("https://::1", "an address in brackets"),
             ("https://[1::2::3]", "as in `[2001:db8::1]`"),
-            ("https://a..com", "take the stray dot out"),
-            ("https://.a.com", "take the stray dot out"),
-            ("https://a.com..", "take the stray dot out"),
+            ("https://a..com", "remove the extra dot"),
+            ("https://.a.com", "remove the extra dot"),
+            ("https://a.com..", "remove the extra dot"),
             ("https://a b.com", "has whitespace in it"),
             ("https://a.com:99999", "write 0 to 65535"),
             ("https://a.com:", "write 0 to 65535"),
             ("https://a.com:080", "without leading zeros"),
             ("https://a.com:8*", "write 0 to 65535"),
-            ("https://[::1]x", "is no host"),
+            ("https://[::1]x", "is not a host"),
             ("NULL", "has no scheme"),
         ];
         for (value, advice) in rows {

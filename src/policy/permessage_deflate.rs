@@ -1,15 +1,15 @@
-//! Whether this server compresses messages, and with what memory (RFC 7692).
+//! Whether this server compresses messages, and with how much memory (RFC 7692).
 
 use super::config_error::ConfigError;
 use crate::handshake::deflate::{DeflateOffer, DeflateParams, MAX_WINDOW_BITS};
 
 /// The terms on which this server agrees to permessage-deflate (RFC 7692).
 ///
-/// An agreement binds the framing of the stream: whoever frames it has to compress and inflate as agreed. Leave this out
-/// unless a framing library does.
+/// If client and server agree on permessage-deflate, the framing library has to compress and inflate as agreed. Use this only with a
+/// framing library that supports permessage-deflate.
 ///
-/// Compressing a secret beside text that an attacker chooses gives the secret's bytes away by the length of the message
-/// (CRIME, BREACH). `server_no_context_takeover` keeps one message from telling about another, not the parts of one.
+/// If one message contains a secret and text that an attacker chooses, the length of the compressed message reveals the secret (CRIME,
+/// BREACH). `server_no_context_takeover` protects one message from another, but not the parts of one message.
 ///
 /// ```
 /// use ws_handshake::{PermessageDeflate, Policy};
@@ -38,24 +38,25 @@ impl PermessageDeflate {
         }
     }
 
-    /// Whether this server forgets its window after each message, which costs compression and lets a framing library that
-    /// shares windows among its sockets save the memory of one between messages. The default is to do so only for clients that ask (RFC 7692 §7.1.1.1).
+    /// Whether this server forgets its window after each message. Messages then compress less, but a framing library that shares windows
+    /// among its sockets saves the memory of one between messages. The default is to do this only for clients that ask (RFC 7692 §7.1.1.1).
     pub fn server_no_context_takeover(mut self, forget: bool) -> Self {
         self.server_no_context_takeover = forget;
         self
     }
 
-    /// Whether clients are told to forget their window after each message, which lets a framing library that shares windows
-    /// among its sockets save the memory of one between messages. The default is to leave it to them (RFC 7692 §7.1.1.2).
+    /// Whether clients have to forget their window after each message. A framing library that shares windows among its sockets then saves
+    /// the memory of one between messages. The default is that each client decides (RFC 7692 §7.1.1.2).
     pub fn client_no_context_takeover(mut self, forget: bool) -> Self {
         self.client_no_context_takeover = forget;
         self
     }
 
-    /// The base-2 logarithm of the largest window, in bytes, that this server compresses with: 9 to 15. The default is
-    /// 15, which is 32 KiB (RFC 7692 §7.1.2.1).
+    /// Sets the largest window that this server compresses with, as the base-2 logarithm of its bytes: 9 to 15. The default is 15, which is
+    /// 32 KiB (RFC 7692 §7.1.2.1).
     ///
-    /// An offer that demands less is met, down to 9; one that demands 8 is declined, for zlib has no such window.
+    /// If an offer demands a smaller window, the server agrees, down to 9. The server declines an offer that demands 8, because zlib has no
+    /// such window.
     ///
     /// # Errors
     ///
@@ -65,10 +66,11 @@ impl PermessageDeflate {
         Ok(self)
     }
 
-    /// The base-2 logarithm of the largest window, in bytes, that clients may compress with: 9 to 15. The default is 15,
-    /// which is 32 KiB (RFC 7692 §7.1.2.2).
+    /// Sets the largest window that clients may compress with, as the base-2 logarithm of its bytes: 9 to 15. The default is 15, which is
+    /// 32 KiB (RFC 7692 §7.1.2.2).
     ///
-    /// Below 15 it declines the offers of clients that cannot be told: those without `client_max_window_bits`.
+    /// Below 15, the server declines offers without `client_max_window_bits`, because such a client does not let the server limit its
+    /// window.
     ///
     /// # Errors
     ///
@@ -78,12 +80,12 @@ impl PermessageDeflate {
         Ok(self)
     }
 
-    /// What is agreed on with the first offer that is acceptable, if one is.
+    /// The parameters for the first acceptable offer, if there is one.
     pub(super) fn select(self, headers: &http::HeaderMap) -> Option<DeflateParams> {
         DeflateOffer::first(headers, |offer| self.answer(offer))
     }
 
-    /// These terms as a client offers them.
+    /// Writes these terms as a client's offer.
     #[cfg(feature = "client")]
     pub(crate) fn offer(self) -> String {
         let params = DeflateParams {
@@ -94,13 +96,13 @@ impl PermessageDeflate {
         };
         let mut offer = params.to_string();
         if self.client_max_window_bits == MAX_WINDOW_BITS {
-            // RFC 7692 §7.1.2.2: without it the server could not tell this client to use less.
+            // RFC 7692 §7.1.2.2: without this parameter, the server may not ask this client for a smaller window.
             offer.push_str("; client_max_window_bits");
         }
         offer
     }
 
-    /// The answer to one offer. It never goes beyond it.
+    /// The answer to one offer. The answer never goes beyond the offer.
     fn answer(self, offer: DeflateOffer) -> Option<DeflateParams> {
         let server_max_window_bits = match offer.server_max_window_bits {
             Some(bits) if bits < MIN_WINDOW_BITS => return None,
@@ -110,7 +112,7 @@ impl PermessageDeflate {
         };
         let client_max_window_bits = match offer.client_max_window_bits {
             Some(bits) => below_max(bits.min(self.client_max_window_bits)),
-            // RFC 7692 §7.1.2.2: without it in the offer, the answer "MUST NOT include" it.
+            // RFC 7692 §7.1.2.2: if the offer lacks this parameter, the answer "MUST NOT include" it.
             None if self.client_max_window_bits < MAX_WINDOW_BITS => return None,
             None => None,
         };
@@ -129,7 +131,7 @@ impl Default for PermessageDeflate {
     }
 }
 
-/// A parameter that says no more than what holds without it is left out.
+/// Leaves out a parameter that equals its default.
 fn below_max(bits: u8) -> Option<u8> {
     (bits < MAX_WINDOW_BITS).then_some(bits)
 }
@@ -138,10 +140,10 @@ fn checked(bits: u8) -> Result<u8, ConfigError> {
     if (MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&bits) {
         return Ok(bits);
     }
-    Err(ConfigError::new(&bits.to_string(), "is no window that zlib has: write a number from 9 to 15"))
+    Err(ConfigError::new(&bits.to_string(), "is not a window of zlib: write a number from 9 to 15"))
 }
 
-/// zlib compresses with no smaller window, although RFC 7692 §7.1.2 has 8 as well.
+/// zlib has no smaller window, although RFC 7692 §7.1.2 also allows 8.
 const MIN_WINDOW_BITS: u8 = 9;
 
 #[cfg(test)]
@@ -207,7 +209,7 @@ mod tests {
         }
     }
 
-    /// RFC 7692 §7.1: each of these is declined, and the next offer looked at.
+    /// RFC 7692 §7.1: each of these is declined, and the next offer is checked.
     #[test]
     fn invalid_offers_are_declined() {
         #[rustfmt::skip]

@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// The subprotocols that a server speaks, the most preferred first.
+/// The subprotocols that this server speaks, the most preferred first.
 ///
-/// At most one is selected: the first of these that the client offers. Without any in common the handshake goes on
-/// without one, which browsers then take for a failure if they offered some.
+/// At most one is selected: the first of these that the client offers. If the client offers none of them, the handshake continues without a
+/// subprotocol. A browser that offered some then fails the connection.
 ///
 /// ```
 /// use ws_handshake::{Policy, Subprotocols};
@@ -38,16 +38,15 @@ pub struct Subprotocols {
 }
 
 impl Subprotocols {
-    /// Speaks `names`, the most preferred first.
+    /// Sets the subprotocols that this server speaks, the most preferred first.
     ///
-    /// RFC 6455 §4.1 has tokens for names. A name that is no token, such as kubectl's `SPDY/3.1+portforward.k8s.io`, may be
-    /// listed too, and clients may offer it then. Any other offer that is no token is refused (400). Where layers are nested, each
-    /// of them has to list the name.
+    /// RFC 6455 §4.1 allows only tokens as names. You can also list a name that is not a token, such as kubectl's
+    /// `SPDY/3.1+portforward.k8s.io`. Clients may then offer this name. Any other offer that is not a token is refused (400). If layers are
+    /// nested, each layer has to list the name.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a name that no comma-separated list can have, for a name that is listed twice, and for an empty
-    /// list.
+    /// A [`ConfigError`] for a name that cannot be in a comma-separated list, for a name that is listed twice, and for an empty list.
     pub fn new<I>(names: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -56,7 +55,10 @@ impl Subprotocols {
         for name in names {
             let name = name.as_ref();
             let value = HeaderValue::from_str(name).ok().filter(is_element).ok_or_else(|| {
-                ConfigError::new(name, "is no subprotocol: write visible ASCII without commas, and each name by itself")
+                ConfigError::new(
+                    name,
+                    "is not a subprotocol: write visible ASCII without commas, and each name separately",
+                )
             })?;
             if list.contains(&value) {
                 return Err(ConfigError::new(name, "is listed twice: name each subprotocol once"));
@@ -69,33 +71,35 @@ impl Subprotocols {
         Ok(Self { names: list.into(), secrets: SecretNames::default(), prefer_client: false, required: false })
     }
 
-    /// Whether the order of the client decides: the first subprotocol that the client offers and this server speaks. The
-    /// default is `false`: the order of this server decides.
+    /// Whether the client's order decides: the first offered name that this server speaks is selected. The default is `false`: this
+    /// server's order decides.
     pub fn prefer_client(mut self, prefer: bool) -> Self {
         self.prefer_client = prefer;
         self
     }
 
-    /// Whether clients that offer none of these are refused (400). The default is `false`: the handshake goes on without a
-    /// subprotocol.
+    /// Whether to refuse clients that offer none of these (400). The default is `false`: the handshake continues without a subprotocol.
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
         self
     }
 
-    /// Takes what clients offer behind `prefix` for a secret of theirs. The default is none; several may be set.
+    /// Treats the text after `prefix` in an offered name as a secret, such as a token. The default is none. You can set several.
     ///
-    /// A page has no other way to send a token with its handshake than in a subprotocol, and a URL, the usual way out, ends
-    /// up in logs. The page offers `["v1.chat", "bearer." + token]`, and `v1.chat` is selected: a browser gives up on a
-    /// socket if it offered subprotocols and none is answered. Tokens need an alphabet that subprotocols have: unpadded
-    /// base64url does.
+    /// A page can send a token with its handshake only in the URL, which ends up in logs, or in a subprotocol. The page offers
+    /// `["v1.chat", "bearer." + token]`, and this server selects `v1.chat`. (If a browser offers subprotocols and none is selected, the
+    /// browser closes the socket.) A token has to consist of characters that subprotocols may have, such as unpadded base64url.
     ///
-    /// Such an offer, in any case of its letters, is never selected, not by `WsUpgrade::select_subprotocol` either, and
-    /// never echoed. It is taken out of the request's field before the service behind the layer runs, also where the
-    /// request is no handshake (a proxy may have dropped its `Upgrade`), and neither logged nor shown by a `Debug` of this crate. The handler gets it by
-    /// `WsUpgrade::secret_subprotocol`, and users of floor 1 by
-    /// [`ServerHandshake::secret_subprotocol`](crate::handshake::ServerHandshake::secret_subprotocol). Layers outside of
-    /// this one see the field as it was sent.
+    /// An offered name with this prefix, in upper or lower case, is protected:
+    ///
+    /// - It is never selected, not even with `WsUpgrade::select_subprotocol`, and never echoed.
+    /// - The layer removes it from the request's header before the inner service runs, even if the request is not a handshake. (A proxy may
+    ///   have dropped its `Upgrade`.)
+    /// - It is not logged, and no `Debug` of this crate shows it.
+    ///
+    /// The handler gets the secret with `WsUpgrade::secret_subprotocol`. Without the layer, use
+    /// [`ServerHandshake::secret_subprotocol`](crate::handshake::ServerHandshake::secret_subprotocol). Layers outside of this one see the
+    /// original header.
     ///
     /// ```
     /// use ws_handshake::Subprotocols;
@@ -106,8 +110,8 @@ impl Subprotocols {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a prefix that is no token (RFC 9110 §5.6.2), and for one that a subprotocol spoken here
-    /// begins with.
+    /// A [`ConfigError`] for a prefix that is not a token (RFC 9110 §5.6.2). Also for a prefix of a subprotocol that this server speaks, or
+    /// of a name for [`secret_after`](Self::secret_after).
     pub fn secret_prefix(self, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
         let prefix = prefix.as_ref();
         if !is_token(prefix.as_bytes()) {
@@ -117,17 +121,17 @@ impl Subprotocols {
         let begun = |name: &&HeaderValue| name.to_str().is_ok_and(|name| behind(prefix, name).is_some());
         if let Some(name) = self.names.iter().find(begun) {
             let name = name.to_str().unwrap_or_default();
-            let hint = format!("begins `{name}`, which is spoken here: choose a prefix that none of these begins with");
+            let hint = format!("begins `{name}`, which this server speaks: choose another prefix");
             return Err(ConfigError::new(prefix, hint));
         }
         self.with_secret(SecretName::Prefix(prefix.into()))
     }
 
-    /// Takes what clients offer after `name` for a secret, as [`secret_prefix`](Self::secret_prefix) does with what follows a
-    /// prefix. The default is none. Several may be set.
+    /// Treats the name that a client offers after `name` as a secret, with the same protection as [`secret_prefix`](Self::secret_prefix).
+    /// The default is none. You can set several.
     ///
-    /// Some services ask a page for `["bearer", token]`. `bearer` itself is no secret, and may be selected: list it in
-    /// [`new`](Self::new). The handler gets the token by `WsUpgrade::secret_subprotocol("bearer")`.
+    /// Some services expect a page to offer `["bearer", token]`. `bearer` itself is not a secret. To let the server select `bearer`, list
+    /// it in [`new`](Self::new). The handler gets the token with `WsUpgrade::secret_subprotocol("bearer")`.
     ///
     /// ```
     /// use ws_handshake::Subprotocols;
@@ -138,11 +142,11 @@ impl Subprotocols {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a name that is no token (RFC 9110 §5.6.2), and for one that a prefix of secrets begins.
+    /// A [`ConfigError`] for a name that is not a token (RFC 9110 §5.6.2), and for a name that begins with a secret prefix.
     pub fn secret_after(self, name: impl AsRef<str>) -> Result<Self, ConfigError> {
         let name = name.as_ref();
         if !is_token(name.as_bytes()) {
-            let hint = "is no subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer`";
+            let hint = "is not a subprotocol: write letters, digits and `!#$%&'*+-.^_`|~`, as in `bearer`";
             return Err(ConfigError::new(name, hint));
         }
         self.with_secret(SecretName::After(name.into()))
@@ -150,8 +154,7 @@ impl Subprotocols {
 
     fn with_secret(mut self, secret: SecretName) -> Result<Self, ConfigError> {
         if self.secrets.conflict_with(&secret) {
-            let hint =
-                "would make a secret of the name before a secret: choose a prefix that this name does not begin with";
+            let hint = "conflicts: a name for `secret_after` must not begin with a prefix for `secret_prefix`";
             return Err(ConfigError::new(secret.mark(), hint));
         }
         self.secrets.push(secret);
@@ -163,7 +166,7 @@ impl Subprotocols {
         (!self.secrets.is_empty()).then_some(&self.secrets)
     }
 
-    /// Takes secrets out of the fields of a request that is no handshake: a proxy may have made it none on the way.
+    /// Removes secrets from the headers of a request that is not a handshake. A proxy may have dropped its `Upgrade`.
     #[cfg(feature = "tower")]
     #[inline]
     pub(crate) fn strip_secret_subprotocols<B>(&self, request: &mut Request<B>) {
@@ -177,31 +180,31 @@ impl Subprotocols {
         self.names.iter().any(|known| known.as_bytes() == name)
     }
 
-    /// A selection among the names that a client offers.
+    /// Starts a selection among the names that a client offers.
     pub(super) fn select(&self) -> Selection<'_> {
         Selection { known: self, first: None }
     }
 }
 
-/// The first name in common so far, by the preference configured.
+/// The best common name so far, by the configured order.
 pub(super) struct Selection<'a> {
     known: &'a Subprotocols,
     first: Option<usize>,
 }
 
 impl Selection<'_> {
-    /// Considers the next name of the client's.
+    /// Considers the next name that the client offers.
     pub(super) fn consider(&mut self, name: &[u8]) {
         if self.known.prefer_client && self.first.is_some() {
             return;
         }
-        // Only a name before the one selected is preferred to it.
+        // Only a name earlier in the list is better than the selected one.
         let end = self.first.unwrap_or(self.known.names.len());
         let better = self.known.names[..end].iter().position(|known| known.as_bytes() == name);
         self.first = better.or(self.first);
     }
 
-    /// What is selected, unless nothing is and the server insists.
+    /// The selected name. An error if no name is selected, and a subprotocol is required.
     pub(super) fn finish(self) -> Result<Option<HeaderValue>, RejectionKind> {
         match self.first {
             Some(at) => Ok(Some(self.known.names[at].clone())),
@@ -241,9 +244,6 @@ mod tests {
         assert!(chat().secret_after("Bearer.x").unwrap().secret_prefix("bearer").is_err());
         assert!(chat().secret_after("bearer").unwrap().secret_prefix("bearer.").is_ok());
         let taken = chat().secret_prefix("v1.").unwrap_err();
-        assert_eq!(
-            taken.to_string(),
-            "`v1.` begins `v1.chat`, which is spoken here: choose a prefix that none of these begins with"
-        );
+        assert_eq!(taken.to_string(), "`v1.` begins `v1.chat`, which this server speaks: choose another prefix");
     }
 }

@@ -1,24 +1,28 @@
-//! Origins that a policy could take for its own.
+//! Foreign origins that a wrong policy could accept.
 
 use std::fmt;
 
 use crate::handshake::Origin;
 
-/// An origin whose pages should not connect. [`foreign_origins`] gives them.
+/// An origin whose pages should not connect, from [`foreign_origins`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForeignOrigin {
     /// The origin, as a browser sends it.
     pub origin: Origin,
-    /// What a page of this origin is, or how the origin resembles the server's own.
+    /// What a page of this origin is, or how the origin resembles your own.
     pub description: &'static str,
 }
 
-/// Origins that differ from `own`, for tests of a policy.
+/// Returns origins that differ from `own`, for tests of a policy.
 ///
-/// One is any other site, and one is `null`. Each of the others gets past a comparison with a common mistake in it: it begins or ends
-/// as `own` does, has another character in place of a dot, or differs in its port only. Subdomains are not among them, because a policy
-/// may admit them on purpose.
+/// One is another site, and one is `null`. Each of the others passes a comparison with a common mistake:
+///
+/// - It begins or ends as `own` does.
+/// - It has another character in place of a dot.
+/// - It differs only in its port.
+///
+/// Subdomains are not included, because a policy may admit them on purpose.
 ///
 /// ```
 /// use ws_handshake::{Origin, testing::foreign_origins};
@@ -39,10 +43,10 @@ pub struct ForeignOrigin {
 /// # Ok::<_, ws_handshake::handshake::InvalidOrigin>(())
 /// ```
 ///
-/// `http` in place of `https` is not among them: over HTTP/1.1 a server behind a proxy cannot know which of them its own pages have.
-/// A list of origins tells them apart.
+/// `http` in place of `https` is not included. Over HTTP/1.1, a server behind a proxy cannot know which of them its own pages have. A list
+/// of origins tells them apart.
 ///
-/// An `own` that is `null`, or not of `http` or `https`, has no look-alikes.
+/// If `own` is `null`, or neither `http` nor `https`, there are no look-alikes.
 pub fn foreign_origins(own: &Origin) -> impl Iterator<Item = ForeignOrigin> + use<> {
     let strangers =
         [("https://evil.example".into(), "another site"), ("null".into(), "a sandboxed frame or a local file")];
@@ -77,13 +81,13 @@ fn look_alikes(own: &Origin) -> Option<Vec<(String, &'static str)>> {
     Some(origins)
 }
 
-/// A port that is written with the digits of this one, and with one more where that is a port too.
+/// Another port with the same digits and one more. If that is too large, it has one digit less.
 fn another_port(port: u16, is_written: bool) -> u16 {
     if is_written { port.checked_mul(10).unwrap_or(port / 10) } else { 8443 }
 }
 
 impl fmt::Display for ForeignOrigin {
-    /// The origin.
+    /// Writes the origin.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.origin.fmt(f)
     }

@@ -1,4 +1,4 @@
-//! Whether pages of other origins can connect.
+//! Checks whether pages of other origins can connect.
 
 use std::panic::Location;
 
@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{grammar::elements, handshake::Origin};
 
-/// Checks that pages of other origins cannot open the WebSocket at `path`, as
-/// [`TestRequest::assert_guarded`] does it with a request that needs nothing but its path.
+/// Checks that pages of other origins cannot open the WebSocket at `path`.
+///
+/// If the request needs more than a path, such as cookies, use [`TestRequest::assert_guarded`].
 ///
 /// # Panics
 ///
@@ -30,9 +31,9 @@ where
 impl<S: Clone> TestRequest<S> {
     /// Checks that pages of other origins cannot connect with this request.
     ///
-    /// The request itself stands for your own page. Its origin is that of its URL, `http://localhost` for a path, unless
+    /// First, the request comes from your own page. The page's origin is that of the request's URL, `http://localhost` for a path, unless
     /// [`origin`](Self::origin) names another one. Then the same request comes from each of the [`foreign_origins`]. With the feature
-    /// `http2` all of that is repeated over HTTP/2, if your own page can connect over HTTP/2.
+    /// `http2`, all of this is repeated over HTTP/2, if your own page can connect over HTTP/2.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -46,15 +47,15 @@ impl<S: Clone> TestRequest<S> {
     /// # }
     /// ```
     ///
-    /// A page can also reach a server under a host name of its own, by DNS rebinding. [`AllowHost`](crate::AllowHost) stops that, and
-    /// this does not check it.
+    /// With DNS rebinding, a page can also reach a server under a host name of the attacker. [`AllowHost`](crate::AllowHost) stops DNS
+    /// rebinding, and this check does not cover it.
     ///
     /// # Panics
     ///
-    /// - If your own page cannot connect: then nothing can be told about others. Add what the handler needs, such as cookies.
+    /// - If your own page cannot connect: the check then says nothing about other pages. Add what the handler needs, such as cookies.
     /// - If a foreign page can connect.
-    /// - If a foreign page is refused for another reason, such as a limit (429, 503) or a failure: then nothing can be told either.
-    /// - If the connection stays open behind a refusal over HTTP/1.1: behind some proxies, a client can then send more requests on it.
+    /// - If a foreign page is refused for another reason, such as a limit (429, 503) or a failure: the check then says nothing either.
+    /// - If the connection stays open after a refusal over HTTP/1.1: behind some proxies, a client can then send more requests on it.
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     #[track_caller]
     pub fn assert_guarded<B>(self) -> impl Future<Output = ()> + Send
@@ -133,13 +134,13 @@ where
     Ok(())
 }
 
-/// Whether a status is a judgement of the request: an app that fails, or is asked too often, gives none.
+/// Whether the app decided about the request. An app that fails, or is asked too often, does not decide.
 fn judges(status: StatusCode) -> bool {
     let undecided = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !undecided.contains(&status)
 }
 
-/// Whether a refusal leaves the connection to other requests.
+/// Whether a refusal leaves the connection open for other requests.
 fn leaves_open(refusal: &Response<Bytes>) -> bool {
     let closes = |value: &HeaderValue| elements(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"));
     refusal.version() == Version::HTTP_11 && !refusal.headers().get_all(CONNECTION).iter().any(closes)

@@ -1,5 +1,5 @@
-//! Upgrades in memory: a real client and a real server of hyper's, with the layer and the whole application between them,
-//! and no socket or port.
+//! Tests WebSocket handlers in memory: hyper's real client and server, with the layer and your whole app between them, and without a socket
+//! or port.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -26,20 +26,19 @@
 //! stream.read_exact(&mut echo).await.unwrap();
 //! assert_eq!(&echo, b"hello");
 //!
-//! // A page of somebody else.
+//! // A foreign page.
 //! let refusal = server.ws("/chat").origin("https://evil.example").connect().await.unwrap_err();
 //! assert_eq!(refusal.status(), 403);
 //! # }
 //! ```
 //!
-//! The stream is the client's end, and the framing libraries take it as the client: `stream.into_tungstenite(None)`. A
-//! request that is no handshake needs none of this: `tower::ServiceExt::oneshot` calls a `Router` with it.
+//! The stream is the client's end, and the framing libraries take it in the client's role: `stream.into_tungstenite(None)`. For a request
+//! that is not a handshake, call the `Router` with `tower::ServiceExt::oneshot`.
 //!
-//! A handshake that breaks the rules cannot be made with it, but for its origin, host, offers and other fields: write its bytes
-//! to a socket.
+//! You can choose the origin, host, offers and other headers. To send a handshake that breaks other rules, write its bytes to a socket.
 //!
-//! Nothing here waits for real time or for another machine, so that with tokio's `start_paused` a test of timeouts and
-//! drains takes no time and always the same course.
+//! Nothing here waits for real time or for another machine. So with tokio's `start_paused`, a test of timeouts and drains takes no time,
+//! and always runs the same way.
 //!
 //! [`assert_guarded`] checks that pages of other origins cannot connect:
 //!

@@ -1,4 +1,4 @@
-//! Upgrades in memory.
+//! The test server and its requests.
 
 use std::{error::Error, fmt, future::poll_fn, panic::Location, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     policy::{ConfigError, PermessageDeflate},
 };
 
-/// An application under test, to which every handshake has a connection of its own.
+/// Runs your app in memory for tests. Each handshake gets a separate connection.
 ///
 /// See the [module](crate::testing) for an example.
 #[derive(Clone, Debug)]
@@ -30,9 +30,9 @@ pub struct TestServer<S> {
 }
 
 impl<S> TestServer<S> {
-    /// Tests `app`: an axum `Router` whose state has been given, or any other tower service, with its
-    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer). It is the service itself, not one that makes services: what
-    /// `into_make_service_with_connect_info` would add is given by [`TestRequest::extension`].
+    /// Tests `app`: an axum `Router` that has its state, or any other tower service, with its
+    /// [`WsHandshakeLayer`](crate::WsHandshakeLayer). `app` is the service itself, not a make-service. To add what
+    /// `into_make_service_with_connect_info` would add, use [`TestRequest::extension`].
     pub fn new<B>(app: S) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<B>>,
@@ -42,11 +42,11 @@ impl<S> TestServer<S> {
 }
 
 impl<S: Clone> TestServer<S> {
-    /// Asks for the WebSocket at `path`, with the host `localhost`; a whole URL, as `wss://app.example.com/chat`, names
-    /// another, and so does a `Host` field. A path begins with `/`.
+    /// Creates a request for the WebSocket at `path`, which begins with `/`. The host is `localhost`. To name another host, give a whole
+    /// URL, such as `wss://app.example.com/chat`, or add a `Host` header.
     ///
-    /// Without an [`origin`](TestRequest::origin) the client is no browser. Over HTTP/2 the request itself says by its URL
-    /// whether it came by https: a page of `http://localhost` is not of the same origin as `wss://localhost` there.
+    /// Without an [`origin`](TestRequest::origin), the request comes from a non-browser client. Over HTTP/2, the URL says whether the
+    /// request came over `https`: there, a page of `http://localhost` does not have the same origin as `wss://localhost`.
     pub fn ws(&self, path: impl AsRef<str>) -> TestRequest<S> {
         let path = path.as_ref();
         let request = if path.starts_with('/') {
@@ -54,13 +54,13 @@ impl<S: Clone> TestServer<S> {
         } else if path.contains("://") {
             WsRequest::new(path)
         } else {
-            WsRequest::wrong(ConfigError::new(path, format!("is no path: write `/{path}`")))
+            WsRequest::wrong(ConfigError::new(path, format!("is not a path: write `/{path}`")))
         };
         TestRequest { app: self.app.clone(), request, extensions: Extensions::new(), over_http2: false }
     }
 }
 
-/// A handshake to be sent to a [`TestServer`]; its knobs are those of a [`WsRequest`].
+/// A handshake for a [`TestServer`], with the settings of a [`WsRequest`].
 #[derive(Clone)]
 #[must_use = "a request does nothing unless it is sent"]
 pub struct TestRequest<S> {
@@ -71,7 +71,7 @@ pub struct TestRequest<S> {
 }
 
 impl<S> TestRequest<S> {
-    /// The page that connects: see [`WsRequest::origin`].
+    /// Sets the page that connects: see [`WsRequest::origin`].
     pub fn origin(self, origin: impl AsRef<str>) -> Self {
         self.with(|request| request.origin(origin))
     }
@@ -89,46 +89,46 @@ impl<S> TestRequest<S> {
         self.with(|request| request.permessage_deflate(deflate))
     }
 
-    /// Offers extensions as they are written: see [`WsRequest::extensions`].
+    /// Offers extensions: see [`WsRequest::extensions`].
     pub fn extensions(self, offers: impl AsRef<str>) -> Self {
         self.with(|request| request.extensions(offers))
     }
 
-    /// Adds a field line: see [`WsRequest::header`].
+    /// Adds a header: see [`WsRequest::header`].
     pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
         self.with(|request| request.header(name, value))
     }
 
-    /// How long the handshake may take: see [`WsRequest::timeout`].
+    /// Sets how long the handshake may take: see [`WsRequest::timeout`].
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|request| request.timeout(timeout))
     }
 
-    /// Puts a value into the extensions of the request, as a server or an outer layer does: axum's `ConnectInfo`, for
-    /// example, which `into_make_service_with_connect_info` would.
+    /// Puts a value into the extensions of the request, as a server or an outer layer does, such as axum's `ConnectInfo`, which
+    /// `into_make_service_with_connect_info` would insert.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extensions.insert(value);
         self
     }
 
-    /// Connects over HTTP/2, by an extended `CONNECT` (RFC 8441). The default is HTTP/1.1. It needs the feature `http2`.
+    /// Connects over HTTP/2, with an extended `CONNECT` (RFC 8441). The default is HTTP/1.1. Needs the feature `http2`.
     #[cfg(feature = "http2")]
     pub fn http2(mut self) -> Self {
         self.over_http2 = true;
         self
     }
 
-    /// Connects: gives the client's end of the stream and the head of the answer that accepts, or the answer that refuses,
-    /// whoever wrote it, with up to 64 KiB of its body.
+    /// Connects, and returns the client's end of the stream with the head of the answer. If the layer or the app refuses, you get the
+    /// answer that refuses, with up to 64 KiB of its body.
     ///
     /// # Errors
     ///
-    /// The answer that refuses, and one that breaks RFC 6455 §4.1.
+    /// The answer that refuses, or that breaks RFC 6455 §4.1.
     ///
     /// # Panics
     ///
-    /// If there is no answer: the handler panicked, or took longer than the [`timeout`](Self::timeout); and if the
-    /// request itself is written wrongly. [`try_connect`](Self::try_connect) gives these as errors.
+    /// If there is no answer, because the handler panicked or took longer than the [`timeout`](Self::timeout). Also if the request itself
+    /// is wrong. [`try_connect`](Self::try_connect) returns these as errors.
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     #[track_caller]
     pub fn connect<B>(self) -> impl Future<Output = Result<(WsStream, Response<()>), Response<Bytes>>> + Send
@@ -139,7 +139,7 @@ impl<S> TestRequest<S> {
             + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        // A future panics where it is polled, which tells nobody which handshake of a test it was.
+        // A future panics where it is polled. That place does not say which handshake of a test failed.
         let caller = Location::caller();
         async move {
             let error = match self.try_connect().await {
@@ -152,11 +152,11 @@ impl<S> TestRequest<S> {
         }
     }
 
-    /// Connects, where it may also be that there is no answer.
+    /// Same as [`connect`](Self::connect), with an error if there is no answer.
     ///
     /// # Errors
     ///
-    /// As [`WsRequest::connect`].
+    /// Same as [`WsRequest::connect`].
     pub async fn try_connect<B>(self) -> Result<(WsStream, Response<()>), ClientError>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<BoxError>>
@@ -185,7 +185,7 @@ impl<S> TestRequest<S> {
         }
     }
 
-    /// The page that the request is from: that of its `Origin`, or of its URL.
+    /// The origin of the page that sends the request: its `Origin`, or else the origin of its URL.
     pub(super) fn page(&self) -> Result<Origin, ConfigError> {
         self.request.page()
     }
@@ -196,7 +196,7 @@ impl<S> TestRequest<S> {
         (!self.over_http2).then(|| self.http2())
     }
 
-    /// There is no HTTP/2.
+    /// Without the feature `http2`, there is no HTTP/2.
     #[cfg(not(feature = "http2"))]
     #[expect(clippy::unused_self, reason = "it takes what it takes with the feature")]
     pub(super) fn over_http2(self) -> Option<Self> {
@@ -211,7 +211,7 @@ impl<S> TestRequest<S> {
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// How much one end may have written before the other has to read, as if by a socket.
+/// How many bytes one end may write before the other end has to read, as with a socket.
 const BUFFER: usize = 64 << 10;
 
 #[cfg(feature = "http2")]
@@ -229,7 +229,7 @@ where
     request.connect_over_http2(&mut connect_http2::<_, String>(client).await?).await
 }
 
-/// Nobody asks for it.
+/// Without the feature `http2`, nobody asks for HTTP/2.
 #[cfg(not(feature = "http2"))]
 async fn http2<T>(
     request: WsRequest, client: DuplexStream, _: DuplexStream, _: T,

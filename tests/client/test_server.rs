@@ -48,7 +48,7 @@ async fn no_answer_in_memory_is_a_panic() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "the request is invalid: `nowhere` is no path: write `/nowhere`")]
+#[should_panic(expected = "the request is invalid: `nowhere` is not a path: write `/nowhere`")]
 async fn a_request_written_wrongly_is_a_panic() {
     drop(TestServer::new(app()).ws("nowhere").connect().await);
 }

@@ -147,7 +147,7 @@ async fn what_is_dropped_or_fails_is_traced() {
     let text = logged();
     for expected in [
         "policy only reports",
-        "handshake let through that would be refused reason=pages of this origin may not connect",
+        "handshake let through that the policy would refuse reason=pages of this origin may not connect",
         "handler returned after accepting status=202",
         "WARN websocket{path=\"/fails\"",
         "put that layer outside of `WsHandshakeLayer` status=408",
@@ -216,8 +216,8 @@ async fn what_a_handler_extracts_and_is_not_there_is_traced() {
     let address = serve(app).await;
     for (path, expected) in [
         ("/twice", "a handshake that was extracted before: extract it once path=/twice"),
-        ("/permit-twice", "whose stream holds it: extract one, in the handler path=/permit-twice"),
-        ("/no-connections", "has no `connections`: add them path=/no-connections"),
+        ("/permit-twice", "whose stream holds the permit: extract it once, in the handler path=/permit-twice"),
+        ("/no-connections", "has no `connections`: set them on the layer path=/no-connections"),
     ] {
         let (_, head) = Client::handshake(address, &Handshake::valid().to(path)).await;
         assert_eq!(head.status, 500, "{path}");
@@ -242,8 +242,8 @@ async fn answers_that_accept_nothing_are_traced() {
     }
     let text = logged();
     for expected in [
-        "answer with another status=200 instead=406",
-        "answer with another status=101 instead=500",
+        "answer differently status=200 instead=406",
+        "answer differently status=101 instead=500",
         "answered 405: its route has to take `CONNECT`",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");

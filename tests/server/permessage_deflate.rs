@@ -95,7 +95,7 @@ async fn a_library_that_cannot_inflate_gives_the_stream_back() {
         // It is whole: yawc frames it, and inflates (RFC 7692 §7.2.3.1: "Hello").
         client.send(&frame(FIN | RSV1 | TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await;
         assert_eq!(message(&mut client).await.0, TEXT);
-        assert!(logged().contains("given to a framing library without it"), "{over:?}");
+        assert!(logged().contains("given to a framing library that does not support it"), "{over:?}");
     }
 }
 

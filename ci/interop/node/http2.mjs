@@ -118,7 +118,7 @@ async function isRefused(session, fields, status, text) {
 }
 
 const SPEAKS_WEBSOCKET_ONLY = "this resource speaks WebSocket only";
-const ASKS_FOR_ELSE = "the request bears WebSocket fields, yet asks for something else than `websocket`";
+const ASKS_FOR_ELSE = "the request has WebSocket headers, but does not ask for `websocket`";
 const FOREIGN_ORIGIN = "pages of this origin may not connect";
 const NOT_SHARED = "none of the subprotocols known here is offered";
 

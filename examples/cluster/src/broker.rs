@@ -1,4 +1,4 @@
-//! What the nodes share: all that is said, numbered from 1 without a gap, of which the newest part is kept.
+//! Data that the nodes share: all messages, numbered from 1 without a gap. The newest messages are kept.
 
 use std::{collections::VecDeque, fmt};
 
@@ -7,10 +7,10 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{in_process::InProcess, redis_stream::RedisStream};
 
-/// How many messages are kept for clients that come back. One that has missed more is told so.
+/// The number of messages that are kept for clients that come back. A client that has missed more is told so.
 pub(super) const KEPT: usize = 1000;
 
-/// How many messages a client may be behind those that its node has. All clients of a node share this queue.
+/// How many messages a client may lag behind its node. All clients of a node share this queue.
 pub(super) const QUEUE: usize = 256;
 
 /// One message, as it is sent.
@@ -27,12 +27,12 @@ impl Said {
     }
 }
 
-/// Why a client is to come back later.
+/// Why a client should come back later.
 #[derive(Debug, PartialEq)]
 pub(super) enum Later {
-    /// The broker cannot be reached. What was to be said may have been or not.
+    /// The broker cannot be reached. The message may or may not have been stored.
     Gone,
-    /// The client does not take what is said as fast as it is said.
+    /// The client reads more slowly than others speak.
     Behind,
 }
 
@@ -55,7 +55,7 @@ impl Broker {
         self.subscribe().is_ok()
     }
 
-    /// Gives the message's number, once it is kept for all to hear.
+    /// Stores a message for all to hear, and returns its number.
     pub(super) async fn say(&self, message: &str) -> Result<u64, Later> {
         match self {
             Self::InProcess(broker) => Ok(broker.say(message)),
@@ -63,15 +63,15 @@ impl Broker {
         }
     }
 
-    /// Continues behind the message `since`; without one, with what is said next.
+    /// Continues after the message `since`. Without `since`, starts with the next message.
     pub(super) async fn listen(&self, since: Option<u64>) -> Result<Listener, Later> {
-        // First this, then what is kept, so that no message is in neither. `Listener::next` skips those that are in both.
+        // Subscribe first and then read the kept messages, so that no message is missed. `Listener::next` skips messages that are in both.
         let live = self.subscribe()?;
         let newest = self.newest().await?;
         let Some(since) = since else {
             return Ok(Listener { at: newest, until: newest, lost: false, missed: VecDeque::new(), live });
         };
-        // A `since` that nobody has said is from before the broker was emptied.
+        // If no message has the number `since`, the number is from before the broker was emptied.
         let known = since <= newest;
         let missed = VecDeque::from(self.kept(if known { since + 1 } else { 1 }).await?);
         let first = missed.front().map_or(newest + 1, |said| said.id);
@@ -94,7 +94,7 @@ impl Broker {
         }
     }
 
-    /// What is kept, beginning with the message `first`.
+    /// The kept messages, from the message `first` on.
     async fn kept(&self, first: u64) -> Result<Vec<Said>, Later> {
         match self {
             Self::InProcess(broker) => Ok(broker.kept(first)),
@@ -103,7 +103,7 @@ impl Broker {
     }
 }
 
-/// What one client hears: what it has missed, then what is said.
+/// The messages for one client: first the missed ones, then new ones.
 pub(super) struct Listener {
     at: u64,
     until: u64,
@@ -113,12 +113,12 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Where it begins, and how far it is behind.
+    /// Where this listener begins, and how far it lags.
     pub(super) fn greeting(&self) -> String {
         format!(r#"{{"since":{},"until":{},"lost":{}}}"#, self.at, self.until, self.lost)
     }
 
-    /// The next message. Dropped before it is ready, it has lost none.
+    /// Returns the next message. If the future is dropped early, no message is lost.
     pub(super) async fn next(&mut self) -> Result<Said, Later> {
         if let Some(said) = self.missed.pop_front() {
             self.at = said.id;

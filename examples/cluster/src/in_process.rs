@@ -1,4 +1,4 @@
-//! The broker of a node that is alone: what is said is kept in memory, until the node ends.
+//! The broker of a single node: keeps messages in memory, until the node ends.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ impl InProcess {
             kept.pop_front();
         }
         kept.push_back(said.clone());
-        // Under the lock, so that it is heard in its order. An error says that nobody listens.
+        // Under the lock, so that messages are heard in order. An error says that nobody listens.
         let _ = self.live.send(said);
         id
     }

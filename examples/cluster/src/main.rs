@@ -1,18 +1,17 @@
-//! Run with `cargo run -p cluster`, and open the address that it prints in two tabs; or as
-//! several nodes, each with `--addr 127.0.0.1:3001 --redis redis://127.0.0.1:6379` and an address of its own.
+//! Run with `cargo run -p cluster`, and open the address that it prints in two tabs. To run several nodes, give each `--redis
+//! redis://127.0.0.1:6379` and its own address, such as `--addr 127.0.0.1:3001`.
 //!
-//! The chat on more than one machine, by the subprotocol `v1.chat`, in which no message that was acknowledged is lost to
-//! a client that comes back. `docs/guide/cluster.md` says how, and what to put in front of it.
+//! A chat on several machines, with the subprotocol `v1.chat`. A client that reconnects loses no acknowledged message.
+//! `docs/guide/cluster.md` explains how, and what to put in front.
 //!
-//! - `GET /chat?since=17` continues behind message 17. The server begins with `{"since":17,"until":20,"lost":false}`:
-//!   what follows begins behind `since`, a client has caught up at `until`, and `lost` says that what came right after
-//!   the 17 asked for is not kept any more. Without `since` it begins with what is said next.
-//! - A client says `{"key":"..","from":"Ann","text":"hello"}`, with a key of its own choice. It is told
-//!   `{"ack":"..","id":18}` once the broker has the message, and everybody gets `{"id":18,"said":{..}}`, in order and
-//!   once.
-//! - A close frame with 1012 says that this node restarts or that the connection is old, with 1013 that it cannot go on: come back, after a while that
-//!   is random, with the last id seen. A message without its acknowledgement may have been said or not: look for its key
-//!   in what was missed before saying it again.
+//! - `GET /chat?since=17` continues after message 17. The server first sends `{"since":17,"until":20,"lost":false}`. The messages after
+//!   `since` follow, and at `until` the client has caught up. If `lost` is true, the messages right after 17 are no longer kept. Without
+//!   `since`, the server starts with the next message.
+//! - A client sends `{"key":"..","from":"Ann","text":"hello"}`, with a key of its choice. When the broker has the message, the client gets
+//!   `{"ack":"..","id":18}`. Everybody gets `{"id":18,"said":{..}}`, in order and once.
+//! - A close frame with 1012 means that the node restarts or the connection is old. With 1013, the node cannot go on. In both cases,
+//!   reconnect after a random time, with the last id seen. A message without acknowledgement may or may not have been delivered: look for
+//!   its key among the missed messages before you send it again.
 
 mod broker;
 mod in_process;
@@ -43,20 +42,19 @@ struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:3000")]
     addr: SocketAddr,
-    /// The Redis (7.0 or newer) that all nodes share, as in `redis://127.0.0.1:6379`. Without one, this node is alone.
+    /// The Redis (7.0 or newer) that all nodes share, such as `redis://127.0.0.1:6379`. Default: this node runs alone.
     #[arg(long)]
     redis: Option<String>,
-    /// An origin whose pages may connect beside those of the same origin, as in `https://*.example.com`; may be given
-    /// several times.
+    /// Another origin whose pages may connect, such as `https://*.example.com`. Repeatable.
     #[arg(long)]
     allow_origin: Vec<String>,
-    /// How many sockets this node may have open.
+    /// The maximum number of open sockets of this node.
     #[arg(long, default_value_t = 10_000)]
     limit: usize,
-    /// Over how many seconds the clients are asked to leave on SIGTERM, one after the other.
+    /// The time over which clients are asked to leave on SIGTERM, one after the other, in seconds.
     #[arg(long, default_value_t = 5)]
     drain_over: u64,
-    /// After how many seconds a client is asked to connect again, so that nodes that were added get their share.
+    /// The age at which a client is asked to reconnect, in seconds, so that added nodes get their share.
     #[arg(long, default_value_t = 3600)]
     max_age: u64,
 }
@@ -72,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = app(broker, &args.allow_origin, &connections)?;
     let listener = TcpListener::bind(args.addr).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // Messages are small, and do not wait for each other.
+    // Messages are small, and should not wait for each other.
     let listener = listener.tap_io(|tcp| drop(tcp.set_nodelay(true)));
 
     let (over, deadline) = (Duration::from_secs(args.drain_over), Duration::from_secs(args.drain_over + 5));
@@ -102,13 +100,13 @@ fn app(broker: Arc<Broker>, allow_origin: &[String], connections: &Connections) 
         .with_state(broker))
 }
 
-/// Whether this node can serve new clients, and how many it has. A node that is stopping does not answer at all.
+/// Whether this node can serve new clients, and its number of clients. A node that is stopping does not answer.
 fn health(broker: &Broker, connections: &Connections) -> (StatusCode, String) {
     let status = if broker.is_there() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, connections.len().to_string())
 }
 
-/// Ctrl-C, or what systemd, Docker and Kubernetes send.
+/// Ctrl-C, or SIGTERM from systemd, Docker and Kubernetes.
 async fn asked_to_stop() {
     #[cfg(unix)]
     let terminated = async {

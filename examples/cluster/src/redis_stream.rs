@@ -1,7 +1,6 @@
-//! The broker of many nodes: a stream of Redis, which every node follows.
+//! The broker of many nodes: a Redis stream that every node follows.
 //!
-//! Not `PUBLISH`, which reaches those alone that are connected at that moment: a stream keeps what was said, and gives it
-//! a number.
+//! Not `PUBLISH`, which reaches only clients that are connected at that moment. A stream keeps the messages, and numbers them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,7 +14,7 @@ use super::broker::{KEPT, Later, QUEUE, Said};
 
 const STREAM: &str = "chat";
 
-/// For how long Redis has nothing to say before it says so, in milliseconds; and how long any answer may take.
+/// How long Redis waits for new messages before it answers with none, in milliseconds. Also the limit for any other answer.
 const BLOCK: u64 = 2000;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -25,17 +24,17 @@ pub(super) struct RedisStream {
     link: watch::Receiver<Option<Link>>,
 }
 
-/// What there is while Redis is there. With it, all who listen come to their end, and come back by themselves.
+/// Exists while Redis is connected. When Redis is lost, all listeners end, and their clients come back by themselves.
 struct Link {
     commands: MultiplexedConnection,
     live: broadcast::Sender<Said>,
 }
 
-/// One message as it is in the stream: its id, and its one field.
+/// One entry of the stream: its id, and its only field.
 type Entry = (String, (String, String));
 
 impl RedisStream {
-    /// Connects, and connects anew whenever the connection is lost, for as long as this runtime runs.
+    /// Connects, and reconnects when the connection is lost, for as long as this runtime runs.
     pub(super) fn follow(url: &str) -> RedisResult<Self> {
         let client = Client::open(url)?;
         let (holder, link) = watch::channel(None);
@@ -56,7 +55,7 @@ impl RedisStream {
 
     pub(super) async fn say(&self, message: &str) -> Result<u64, Later> {
         let mut add = cmd("XADD");
-        // `0-*` numbers from 0-1 without a gap, where `*` would take the time.
+        // `0-*` numbers from 0-1 without a gap. `*` would use the time.
         add.arg(STREAM).arg("MAXLEN").arg("~").arg(KEPT).arg("0-*").arg("said").arg(message);
         let added: RedisResult<String> = add.query_async(&mut self.commands()?).await;
         added.map(|id| number(&id)).map_err(|error| gone(&error))
@@ -78,9 +77,9 @@ impl RedisStream {
     }
 }
 
-/// Passes on what is said, until Redis is gone.
+/// Passes messages on, until Redis is gone.
 async fn follow(client: &Client, holder: &watch::Sender<Option<Link>>) -> RedisResult<Infallible> {
-    // By default an answer may take half a second, which is less than `XREAD` waits. It blocks its connection, too.
+    // By default, an answer may take half a second, which is less than `XREAD` waits. `XREAD` also blocks its connection.
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(TIMEOUT));
     let mut commands = client.get_multiplexed_async_connection_with_config(&config).await?;
     let mut following = client.get_multiplexed_async_connection_with_config(&config).await?;

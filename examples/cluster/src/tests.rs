@@ -1,4 +1,4 @@
-//! Nodes that share a broker in memory. `ci/cluster.sh` has three processes that share a Redis.
+//! Nodes that share a broker in memory. `ci/cluster.sh` runs three processes that share a Redis.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +35,7 @@ async fn fill(broker: &Broker, count: usize, text: &str) {
     }
 }
 
-/// Connects, and gives the socket, `since` and `lost` of the greeting.
+/// Connects, and returns the socket, and `since` and `lost` of the greeting.
 async fn visit(node: &TestServer<Router>, since: Option<u64>) -> (Socket, u64, bool) {
     let place = since.map(|since| format!("?since={since}")).unwrap_or_default();
     let (stream, _) = node.ws(format!("/chat{place}")).subprotocols(["v1.chat"]).connect().await.unwrap();
@@ -44,7 +44,7 @@ async fn visit(node: &TestServer<Router>, since: Option<u64>) -> (Socket, u64, b
     (socket, greeting["since"].as_u64().unwrap(), greeting["lost"].as_bool().unwrap())
 }
 
-/// What is said next, or the code by which the server closes.
+/// The next message, or the server's close code.
 async fn hear(socket: &mut Socket) -> Result<Value, u16> {
     match timeout(SOON, socket.try_next()).await.expect("nothing is heard").unwrap().unwrap() {
         Message::Text(text) => Ok(serde_json::from_str(&text).unwrap()),
@@ -53,7 +53,7 @@ async fn hear(socket: &mut Socket) -> Result<Value, u16> {
     }
 }
 
-/// Hears until the server closes, and holds that what is heard continues behind `at`.
+/// Reads until the server closes, and checks that the messages continue after `at`.
 async fn hear_out(socket: &mut Socket, at: &mut u64) -> u16 {
     loop {
         match hear(socket).await {
@@ -80,7 +80,7 @@ async fn what_is_said_is_acknowledged_and_heard_by_all() {
     assert_eq!(hear(&mut bob).await, Err(CloseCode::Policy.into()));
 }
 
-/// While others speak on, on another node: what was missed and what is said meet without a gap, and overlap nowhere.
+/// While others speak on another node: missed messages and new ones meet without a gap and without an overlap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_back_over_and_over_hears_each_message_once() {
     const SAID: usize = 2000;
@@ -105,7 +105,7 @@ async fn who_comes_back_over_and_over_hears_each_message_once() {
     speaking.await.unwrap();
 }
 
-/// The same without what lies around it, and so often that it meets every moment.
+/// The same without nodes, so often that every interleaving happens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_begins_where_the_last_one_ended() {
     const SAID: u64 = 50_000;
@@ -125,7 +125,7 @@ async fn a_listener_begins_where_the_last_one_ended() {
     let mut at = 0;
     while at < SAID {
         let mut listener = broker.listen(Some(at)).await.unwrap();
-        // The last of these is none that it has missed.
+        // The last of these is not a missed message.
         for _ in 0..(SAID - at).min(AHEAD + 1) {
             at += 1;
             let next = timeout(SOON, listener.next()).await;
@@ -162,7 +162,7 @@ async fn who_is_too_slow_is_sent_away_and_catches_up() {
     let broker = alone();
     let node = node(&broker, &Connections::new());
     let (mut slow, mut at, _) = visit(&node, None).await;
-    // More than lies between the two ends, and then more than is queued.
+    // More than fits between the two ends, and then more than fits into the queue.
     for _ in 0..2 * QUEUE {
         fill(&broker, 1, &"hello".repeat(400)).await;
         tokio::task::yield_now().await;
@@ -199,7 +199,7 @@ async fn a_drain_sends_everybody_to_another_node() {
         at += 1;
         assert_eq!(hear(&mut back).await.unwrap()["id"], at);
     }
-    // In its turn, and until then it hears all.
+    // Closed in its turn, and hears all messages until then.
     assert_eq!(hear_out(&mut second, &mut 0).await, u16::from(CloseCode::Restart));
     assert_eq!(began.elapsed().as_secs(), 5);
     assert!(second.try_next().await.unwrap().is_none());

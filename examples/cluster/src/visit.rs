@@ -21,7 +21,7 @@ use ws_handshake::{CloseReason, UpgradeError, WsStream, WsUpgrade};
 
 use super::broker::{Broker, Listener};
 
-/// How long a client may take nothing of what is sent to it, and how long for its side of a good-bye.
+/// How long a client may read nothing, and how long it may take to answer a close.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ struct Saying {
 
 type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// The handler is the connection. A node that hears nothing refuses, so that the client, or the proxy, takes another.
+/// The handler is the connection. A node without its broker refuses, so that the client or the proxy tries another.
 pub(super) async fn chat(
     State(broker): State<Arc<Broker>>, Query(place): Query<Place>, ws: WsUpgrade,
 ) -> Result<StatusCode, UpgradeError> {
@@ -83,7 +83,7 @@ async fn visit(broker: &Broker, mut listener: Listener, stream: WsStream) -> Res
     };
     let leave = async {
         socket.close(Some(CloseFrame { code, reason: reason.into() })).await?;
-        // What the client says until it answers the close is not acknowledged, and said again elsewhere.
+        // Messages that the client sends before it answers the close are not acknowledged. The client sends them again elsewhere.
         while socket.try_next().await?.is_some() {}
         Ok(())
     };

@@ -1,4 +1,4 @@
-//! The doctor on servers whose verdict is known. `ci/interop.sh` has more of them, in other languages and over TLS.
+//! The doctor on servers with known results. `ci/interop.sh` tests more servers, in other languages and over TLS.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 use axum::{
@@ -28,7 +28,7 @@ fn app() -> Router {
     Router::new().route("/ws", any(async |ws: WebSocketUpgrade| ws.on_upgrade(async |_| {})))
 }
 
-/// A check that names no origin whole, and leaves the connection open.
+/// A faulty check: compares only a part of the origin, and leaves the connection open.
 async fn refuse_evil(request: Request, next: Next) -> Response {
     let origin = request.headers().get(ORIGIN).map_or(&b""[..], |origin| origin.as_bytes());
     if origin == b"https://evil.example" || origin == b"null" {

@@ -1,6 +1,6 @@
 //! Run with `cargo run -p framing`, and connect to one of the routes that it prints.
 //!
-//! A route for each framing library, each sending back what it gets. Only yawc's has permessage-deflate.
+//! A route for each framing library. Each route echoes. Only yawc's route has permessage-deflate.
 
 use std::error::Error;
 
@@ -65,11 +65,11 @@ async fn tokio_websockets(stream: WsStream) -> Ended {
 }
 
 async fn yawc(stream: WsStream) -> Ended {
-    // By default it neither checks text for UTF-8 nor takes messages of more than 1 MiB.
+    // By default, yawc does not check text for UTF-8, and takes messages of at most 1 MiB.
     let options = Options::default().with_utf8().with_limits(64 << 20, 64 << 20);
     let mut socket = stream.into_yawc(options)?;
     loop {
-        // As a `Stream` it would end at an error without naming it.
+        // As a `Stream`, the socket would end at an error and not return it.
         match socket.next_frame().await {
             Ok(frame) if matches!(frame.opcode(), YawcOpCode::Text | YawcOpCode::Binary) => socket.send(frame).await?,
             Ok(_) => {}

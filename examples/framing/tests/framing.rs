@@ -1,4 +1,4 @@
-//! Each route echoes, and is guarded.
+//! Each route echoes, and is protected.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 #[path = "../../tests/support/mod.rs"]

@@ -9,63 +9,62 @@ use http::{
 };
 use ws_handshake::{AllowHost, AllowOrigin, Subprotocols};
 
-/// A reverse proxy in front of a WebSocket server: it decides handshakes, limits connections, and copies what follows.
+/// A reverse proxy in front of a WebSocket server. It decides handshakes, limits connections, and copies the bytes that follow.
 #[derive(Parser)]
 pub(super) struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
-    /// The server behind, as in `ws://127.0.0.1:9001` (or `http://`; the port is 80 by default). There is no TLS to it.
+    /// The upstream server, such as `ws://127.0.0.1:9001` (or `http://`; the default port is 80). The gateway does not use TLS to it.
     #[arg(long, value_parser = upstream)]
     pub(super) upstream: Authority,
-    /// An origin whose pages may connect beside those of the same origin, as in `https://*.example.com`; may be given
-    /// several times.
+    /// Another origin whose pages may connect, such as `https://*.example.com`. Repeatable.
     #[arg(long, value_parser = origin)]
     pub(super) allow_origin: Vec<String>,
-    /// Refuse handshakes without `Origin`: those of no browser.
+    /// Refuse handshakes without `Origin`, which come from non-browser clients.
     #[arg(long)]
     pub(super) require_origin: bool,
-    /// A host by which this server is known, as in `app.example.com`, for sockets and for plain HTTP; may be given several
-    /// times. Without one, any is.
+    /// A host name of this server, such as `app.example.com`, for sockets and for plain HTTP. Repeatable. Default: any host.
     #[arg(long, value_parser = host)]
     pub(super) allow_host: Vec<String>,
-    /// A subprotocol that the server behind speaks; may be given several times. Only these are agreed on then. Names that
-    /// are no tokens have to be listed here, such as kubectl's `SPDY/3.1+portforward.k8s.io`. Without one, any token is.
+    /// A subprotocol that the upstream speaks. Repeatable. The gateway then agrees only to these. Names that are not tokens must be listed
+    /// here, such as kubectl's `SPDY/3.1+portforward.k8s.io`. Default: any token.
     #[arg(long, value_parser = subprotocol)]
     pub(super) subprotocol: Vec<String>,
-    /// A request header that is dropped, in any spelling that becomes the same name in CGI; may be given several times. Name
-    /// each header by which the server behind learns who is logged in: `X-Auth-User`.
+    /// A request header to drop, in any spelling that becomes the same name in CGI. Repeatable. Name each header that tells the upstream
+    /// who is logged in, such as `X-Auth-User`.
     #[arg(long, value_parser = header_name)]
     pub(super) drop_header: Vec<HeaderName>,
-    /// How many sockets may be open. Plain HTTP requests are not counted: limit those in a proxy in front of this one.
+    /// The maximum number of open sockets. Plain HTTP requests are not counted: limit them in a proxy in front of this one.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
-    /// How many sockets each IPv4 address or IPv6 network of /64 may have open. Plain HTTP requests are not counted.
+    /// The maximum number of open sockets for each IPv4 address or IPv6 /64 network. Plain HTTP requests are not counted.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit_per_peer: u32,
-    /// Take the last address in `X-Forwarded-For` for the peer, and refuse what has none (400): only where every request
-    /// comes through a proxy of yours that adds it.
+    /// Use the last address in `X-Forwarded-For` as the peer, and refuse requests without one (400). Only for gateways where every request
+    /// comes through your own proxy, which adds the address.
     #[arg(long)]
     pub(super) behind_proxy: bool,
-    /// The scheme that clients use, to be told to the upstream: `https` behind a proxy that ends TLS.
+    /// The scheme that clients use, for the upstream to know. Use `https` behind a proxy that terminates TLS.
     #[arg(long, default_value = "http", value_parser = ["http", "https"])]
     pub(super) proto: String,
-    /// How long a client may take to send the head of a request, in seconds, and the first one from when it connects.
+    /// How long a client may take to send the head of a request, in seconds. For the first request, the time starts when the client
+    /// connects.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub(super) head_timeout: Duration,
-    /// How long the upstream may take to connect, and to answer once it has the request, in seconds.
+    /// How long the upstream may take to connect, and to answer after it has the request, in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub(super) upstream_timeout: Duration,
-    /// How long a body may stand still that comes to the gateway, of a request or an answer, in seconds.
+    /// How long the body of a request or a response may stand still on its way to the gateway, in seconds.
     #[arg(long, default_value = "60", value_parser = seconds)]
     pub(super) body_timeout: Duration,
-    /// How long a socket may be idle, in seconds: have one side ping more often. One that is half closed has a minute.
+    /// The idle timeout of a socket, in seconds: let one side ping more often. A half-closed socket has a minute.
     #[arg(long, default_value = "3600", value_parser = seconds)]
     pub(super) idle_timeout: Duration,
-    /// Where to serve metrics for Prometheus, at `/metrics`.
+    /// The address to serve Prometheus metrics on, at `/metrics`.
     #[arg(long)]
     pub(super) metrics: Option<SocketAddr>,
-    /// Over how long the sockets are ended on SIGTERM, one after the other, in seconds.
+    /// The time over which sockets are ended on SIGTERM, one after the other, in seconds.
     #[arg(long, default_value = "5", value_parser = seconds)]
     pub(super) drain_over: Duration,
 }
@@ -79,7 +78,7 @@ fn upstream(url: &str) -> Result<Authority, String> {
         _ => return Err(wrong()),
     }
     let authority = uri.authority().filter(|_| uri.path() == "/" && uri.query().is_none()).ok_or_else(wrong)?;
-    // A port that is none is not seen as one.
+    // An invalid port is not parsed as a port.
     let port = authority.port_u16().filter(|port| *port != 0);
     let named = authority.as_str().strip_prefix(authority.host()).ok_or_else(wrong)?;
     match (named, port) {
@@ -105,7 +104,7 @@ fn header_name(text: &str) -> Result<HeaderName, String> {
     Ok(name)
 }
 
-/// What the gateway writes into each request.
+/// The headers that the gateway writes into each request.
 const WRITTEN: [&str; 7] =
     ["connection", "host", "upgrade", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 

@@ -1,4 +1,4 @@
-//! Which fields go on, and which are the gateway's own to write.
+//! Which headers the gateway passes on, and which ones it writes itself.
 
 use std::{
     collections::HashSet,
@@ -13,7 +13,7 @@ use ws_handshake::{forwarded_for, handshake::Authority};
 
 use super::Gateway;
 
-/// Who sends a request, as the upstream is to be told.
+/// The sender of a request, as the upstream should see it.
 pub(super) struct Peer {
     address: HeaderValue,
     host: HeaderValue,
@@ -32,9 +32,9 @@ impl Peer {
         Some(Self { address: value(&address.to_string())?, host: value(&host)?, proto: value(&gateway.proto)? })
     }
 
-    /// The fields of a request as they go to the upstream.
+    /// The headers of a request for the upstream.
     pub(super) fn request_fields(&self, gateway: &Gateway, headers: &HeaderMap) -> HeaderMap {
-        // What `Connection` names goes before anything of ours is written: else a client could have that removed.
+        // Remove the headers that `Connection` names before you write any. Otherwise a client could have those removed.
         let mut fields = end_to_end(headers);
         let is_dropped = |name: &&HeaderName| {
             let name = as_cgi_reads(name);
@@ -61,14 +61,14 @@ impl Peer {
     }
 }
 
-/// All fields but those that are for one connection alone (RFC 9110 §7.6.1).
+/// All headers except those for one connection alone (RFC 9110 §7.6.1).
 pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let named: HashSet<_> = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        // These are for every recipient: to name them is a mistake, or an attempt to have them lost.
+        // These headers are for every recipient. A client that names them makes a mistake, or wants them lost.
         .filter(|name| name != HOST && name != ORIGIN)
         .collect();
     let is_hop_by_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str()) || named.contains(name);
@@ -81,8 +81,8 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     fields
 }
 
-/// Whether a message has transfer codings other than one `chunked`, which is all that hyper decodes. Without the header, what is
-/// still coded would pass for plain (RFC 9112 §6.1).
+/// Whether a message has transfer codings other than one `chunked`, which is all that hyper decodes. Without the header, a body that is
+/// still encoded would look plain (RFC 9112 §6.1).
 pub(super) fn has_other_codings(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(TRANSFER_ENCODING).iter();
     let codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
@@ -103,19 +103,19 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// One name for all spellings that become the same variable of CGI.
+/// Returns the same name for all spellings that become the same CGI variable.
 pub(super) fn as_cgi_reads(name: &HeaderName) -> String {
     name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-/// Whether a field says who the peer is; or, in CGI, who the upstream's own proxy is.
+/// Whether a header says who the peer is, or in CGI, who the upstream's own proxy is.
 fn speaks_for_the_peer(name: &str) -> bool {
     const PREFIXES: [&str; 6] =
         ["ssl-client-", "x-client-cert", "x-forwarded", "x-remote-", "x-ssl-", "x-vercel-forwarded"];
     OF_THE_PEER.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// As proxies and networks that deliver content write it, and frameworks read it.
+/// Headers that proxies and CDNs write, and that frameworks read.
 const OF_THE_PEER: [&str; 35] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",

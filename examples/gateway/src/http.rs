@@ -36,7 +36,7 @@ pub(super) fn client() -> Client {
     legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
 }
 
-/// Has the upstream answer. Where it is, is never the request's to say: of an absolute target the path alone goes on.
+/// Lets the upstream answer. The request never chooses the upstream: of an absolute target, only the path goes on.
 pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body>) -> Response {
     let Some(uri) = target(gateway, request.uri()) else {
         return (StatusCode::BAD_REQUEST, "the target has no path").into_response();
@@ -52,10 +52,10 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body
     parts.uri = uri;
     parts.version = Version::HTTP_11;
     parts.headers = fields;
-    // What is left of the client's connection is not the upstream's.
+    // The rest of the client's connection does not concern the upstream.
     parts.extensions.clear();
     if !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH) {
-        // Else a `GET` would go on without its body.
+        // Otherwise a `GET` would go on without its body.
         parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     let (body, sent) = Sending::new(TimeoutBody::new(gateway.body_timeout, body));
@@ -88,7 +88,7 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body
             parts.version = Version::HTTP_11;
             parts.extensions.clear();
             let body = if is_head && chunked {
-                // RFC 9110 §8.6: a length that a `GET` would not have is not to be said, and of nothing it would be 0.
+                // RFC 9110 §8.6: omit a length that a `GET` would not have. For an empty body, hyper would write a length of 0.
                 Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::io::Error>>())
             } else {
                 Body::new(TimeoutBody::new(gateway.body_timeout, body))
@@ -99,7 +99,7 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, request: Request<Body
     }
 }
 
-/// The target at the upstream; `None` for one without a path, as that of `OPTIONS *`.
+/// The target at the upstream. `None` for a target without a path, such as that of `OPTIONS *`.
 fn target(gateway: &Gateway, uri: &Uri) -> Option<Uri> {
     let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     if !path.as_str().starts_with(['/', '?']) {
@@ -108,7 +108,7 @@ fn target(gateway: &Gateway, uri: &Uri) -> Option<Uri> {
     Uri::builder().scheme(Scheme::HTTP).authority(gateway.upstream.clone()).path_and_query(path).build().ok()
 }
 
-/// A body that tells when it has been sent: the upstream's time to answer begins then.
+/// A body that signals when it has been sent, because the upstream's time to answer starts then.
 struct Sending {
     body: Pin<Box<TimeoutBody<Body>>>,
     sent: Option<oneshot::Sender<()>>,

@@ -1,15 +1,16 @@
 //! Run with `cargo run --release -p gateway -- --listen 127.0.0.1:8080 --upstream ws://127.0.0.1:9001 --allow-origin
-//! https://app.example.com`, with any WebSocket server at the upstream's address. Clients may speak HTTP/1.1 and HTTP/2.
+//! https://app.example.com`, with any WebSocket server at the upstream's address. Clients may use HTTP/1.1 and HTTP/2.
 //!
-//! A reverse proxy that gives a server in any language what this crate enforces: handshakes by the letter, origins and
-//! hosts allowed, limits in all and for each peer, a drain on SIGTERM or Ctrl-C, and metrics.
+//! A reverse proxy that protects a server in any language: strict handshakes, allowed origins and hosts, limits in total and for each
+//! peer, a drain on SIGTERM or Ctrl-C, and metrics.
 //!
-//! - A handshake is decided first, then asked of the upstream with the same offers, and answered once the upstream has
-//!   agreed. The upstream's refusal is the client's; 502 for one that is not there or answers wrongly, 504 for a slow one.
-//! - What follows is copied, in both directions until both have ended. A reset is passed on, but for one to or from a client
-//!   over HTTP/2, which sees an end.
-//! - Plain HTTP goes through as well. `CONNECT` and `TRACE` are 405.
-//! - On SIGTERM it takes no more connections, and ends the sockets one after the other, without a close frame.
+//! - The gateway first decides a handshake. Then it asks the upstream with the same offers, and answers when the upstream has agreed. If
+//!   the upstream refuses, the client gets that refusal. The client gets 502 if the upstream is down or answers wrongly, and 504 if the
+//!   upstream is slow.
+//! - Then the gateway copies bytes in both directions, until both have ended. It passes resets on, except to or from a client over HTTP/2,
+//!   which sees an end.
+//! - Plain HTTP goes through as well. `CONNECT` and `TRACE` get 405.
+//! - On SIGTERM, the gateway accepts no more connections, and ends the sockets one after the other, without a close frame.
 
 mod args;
 mod fields;
@@ -45,16 +46,16 @@ use ws_handshake::{
 
 use self::{args::Args, fields::Peer};
 
-/// What every request is handled with.
+/// State for handling requests.
 struct Gateway {
     upstream: Authority,
     upstream_timeout: Duration,
     body_timeout: Duration,
     idle_timeout: Duration,
     hosts: Option<AllowHost>,
-    /// All that are agreed on, unless there are none.
+    /// The only subprotocols to agree to. If empty, the gateway agrees to any.
     subprotocols: Vec<String>,
-    /// The headers that do not reach the upstream.
+    /// The headers that the gateway drops.
     dropped: Vec<String>,
     behind_proxy: bool,
     proto: String,
@@ -70,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let connections = limits(&args);
     let (stop, stopped) = watch::channel(false);
-    // Whoever has the port already would share it, and with it the clients.
+    // A program that already has the port would share it, and get some of the clients.
     let bound = StdListener::bind(args.listen).map_err(|error| format!("--listen {}: {error}", args.listen))?;
     let mut listen = bound.local_addr()?;
     drop(bound);
@@ -81,8 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             observe(listener)
         })?;
     }
-    // A runtime of its own for each core, with a listener of its own on the same port: a socket stays where it was accepted,
-    // and no core waits for another. Small messages gain a fifth by it.
+    // Each core has its own runtime, and its own listener on the same port. A socket stays on the core that accepted it, and no core waits
+    // for another. For small messages, this is a fifth faster.
     let cores = if cfg!(unix) { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
     let mut workers = Vec::new();
     for _ in 0..cores {
@@ -99,8 +100,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         asked_to_stop().await;
         println!("stopping, with {} sockets", connections.len());
         stop.send_replace(true);
-        // Without looking into frames, sockets can only be ended: evenly over a while, so that clients do not all come back
-        // at once.
+        // The gateway does not parse frames, so it can only end sockets: evenly over a while, so that clients do not all come back at
+        // once.
         connections.drain().over(args.drain_over).deadline(args.drain_over + serve::GRACE).await;
     });
     for worker in workers {
@@ -123,7 +124,7 @@ fn app(args: &Args, connections: &Connections) -> Result<Router, ConfigError> {
     let mut layer = WsHandshakeLayer::new()
         .add_trusted_origins(&args.allow_origin)?
         .connections(connections.clone())
-        // The upstream's own timeout comes first, and gives 504.
+        // The upstream timeout comes first, and gives 504.
         .answer_timeout(args.upstream_timeout + Duration::from_secs(5));
     if args.require_origin {
         layer = layer.require_origin(true);
@@ -154,7 +155,7 @@ async fn handle(
     State(gateway): State<Arc<Gateway>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, ws: Option<WsUpgrade>,
     request: Request<Body>,
 ) -> Response {
-    // Of a handshake the layer has looked at this.
+    // For a handshake, the layer has already checked this.
     let authority = match request_authority(&request) {
         Ok(authority) => authority,
         Err(rejection) => return rejection.into_response(),
@@ -165,7 +166,8 @@ async fn handle(
     };
     match ws {
         Some(ws) => websocket::handle(&gateway, &peer, ws, request.into_parts().0).await,
-        // This is a gateway to one server, and no way to others; and nobody's fields are to be read back by a script.
+        // The gateway leads to one server only, so `CONNECT` is refused. `TRACE` is refused because no script may read a request's headers
+        // back.
         None if [Method::CONNECT, Method::TRACE].contains(request.method()) => {
             (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]).into_response()
         }
@@ -177,7 +179,7 @@ async fn handle(
     }
 }
 
-/// Says why the upstream has not answered as it should, and answers in its place.
+/// Logs why the upstream did not answer correctly, and answers in its place.
 fn upstream_failed(status: StatusCode, reason: &'static str, cause: Option<&dyn Error>) -> Response {
     let cause =
         cause.map(|cause| format!("{cause}{}", cause.source().map(|source| format!(": {source}")).unwrap_or_default()));
@@ -207,7 +209,7 @@ fn observe(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ctrl-C, or what systemd, Docker and Kubernetes send.
+/// Ctrl-C, or SIGTERM from systemd, Docker and Kubernetes.
 async fn asked_to_stop() {
     #[cfg(unix)]
     let terminated = async {

@@ -1,4 +1,4 @@
-//! Connections of clients, from their acceptance to their end.
+//! Serves the connections of clients.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -17,22 +17,22 @@ use tokio::{
 use tower::ServiceExt;
 use ws_handshake::Connections;
 
-/// How long something may take.
+/// Timeouts.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
-    /// The head of a request; for the first one, since its client has connected.
+    /// The head of a request. For the first request, the time starts when the client connects.
     pub(super) head: Duration,
-    /// The leave that is taken of all sockets.
+    /// The drain of all sockets.
     pub(super) drain: Duration,
 }
 
-/// How long a client may ask for nothing more. What it has asked for before goes on.
+/// How long a client may send no new request. Earlier requests go on.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long requests and sockets have to come to their end, beyond the time over which they are asked to.
+/// How much longer requests and sockets may take to end, after the drain.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
-/// Listens on a port that others of this process share.
+/// Listens on a port that other listeners of this process share.
 pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     #[cfg(unix)]
@@ -42,8 +42,7 @@ pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-/// Serves until it is told to stop, and then until all has come to its end, or the time for that and some grace have gone
-/// by.
+/// Serves until stopped. Then waits until all connections have ended, or until the drain time and some grace are over.
 pub(super) async fn run(
     listener: TcpListener, app: Router, connections: Connections, mut stopped: watch::Receiver<bool>, times: Times,
 ) {
@@ -52,7 +51,7 @@ pub(super) async fn run(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            // An error says that nobody is left to stop it.
+            // An error says that no code is left to stop this listener.
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
@@ -67,7 +66,7 @@ pub(super) async fn run(
                     drop(alive);
                 });
             }
-            // There are no more files, most often: some come back when connections end.
+            // Most often, there are no file descriptors left. Some are freed when connections end.
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
                 sleep(Duration::from_millis(200)).await;
@@ -86,7 +85,7 @@ pub(super) async fn run(
 fn server(head: Duration) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(head);
-    // A window for all streams together, lest one that stands still hold up the others of its connection.
+    // One large window for all streams, so that a stalled stream does not block the others of its connection.
     server
         .http2()
         .timer(TokioTimer::new())
@@ -124,13 +123,13 @@ async fn connection(
     serving.await
 }
 
-/// Ends once nothing has been asked for too long, and says whether anything was before. hyper bounds the heads of HTTP/1.1
-/// alone, and nothing while it tells the versions apart.
+/// Ends after too long without a request, and returns whether there was a request before. hyper limits only the heads of HTTP/1.1, and has
+/// no limit while it detects the HTTP version.
 async fn idle(mut asked: watch::Receiver<()>, head: Duration) -> bool {
     let mut has_asked = false;
     while let Ok(again) = timeout(if has_asked { IDLE_TIMEOUT } else { head }, asked.changed()).await {
         if again.is_err() {
-            // The connection is in other hands.
+            // The connection was handed over.
             return std::future::pending().await;
         }
         has_asked = true;

@@ -1,4 +1,4 @@
-//! Bytes both ways, once both ends have accepted.
+//! Copies bytes both ways, after both sides have accepted.
 
 use std::{
     future::poll_fn,
@@ -16,8 +16,7 @@ use tokio::{
 };
 use ws_handshake::WsStream;
 
-/// Copies until both ends have finished, one has failed, nothing has come for as long as it may be `idle`, or the gateway
-/// is about to stop.
+/// Copies until both sides have finished, one has failed, no bytes have come for the time `idle`, or the gateway is about to stop.
 pub(super) async fn run(mut client: WsStream, mut upstream: WsStream, idle: Duration) {
     let closing = client.closing();
     let (mut there, mut back) = (Way::default(), Way::default());
@@ -30,7 +29,7 @@ pub(super) async fn run(mut client: WsStream, mut upstream: WsStream, idle: Dura
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
             _ => {}
         }
-        // Looked at every so often, and not at each byte. Of an end that has finished nobody would see a reset.
+        // Checked at intervals, not at each byte. After one side has finished, no read would notice a reset.
         while looks.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if there.copied + back.copied != seen {
@@ -46,16 +45,16 @@ pub(super) async fn run(mut client: WsStream, mut upstream: WsStream, idle: Dura
     });
     let copied = tokio::select! {
         copied = copying => copied,
-        // Both see the end. A close frame cannot be sent here: it might come into the middle of another.
+        // Both sides see the end. The gateway cannot send a close frame, which might come into the middle of another frame.
         () = closing => return,
     };
     if copied.is_err() {
-        // An end that was cut off is no end of the data: the other end is to see that too.
+        // A cut-off connection is not the end of the data, so the other side must see the reset too.
         [client, upstream].into_iter().for_each(reset);
     }
 }
 
-/// Closes a TCP connection by a reset.
+/// Closes a TCP connection with a reset.
 fn reset(stream: WsStream) {
     if let Ok(parts) = stream.downcast::<TokioIo<TcpStream>>() {
         let _ = parts.io.inner().set_zero_linger();
@@ -64,7 +63,7 @@ fn reset(stream: WsStream) {
 
 /// One direction.
 ///
-/// An idle one holds 4 KiB. While bytes come faster than that, so that each read fills what there is, the buffer grows.
+/// While idle, a direction holds 4 KiB. If bytes come faster, so that each read fills the buffer, the buffer grows.
 #[derive(Default)]
 struct Way {
     buffer: Vec<u8>,
@@ -76,7 +75,7 @@ struct Way {
     done: bool,
 }
 
-/// How long a tunnel may be idle once one end has finished.
+/// How long a tunnel may be idle after one side has finished.
 const HALF_CLOSED: Duration = Duration::from_secs(60);
 
 const SMALLEST: usize = 4 << 10;
@@ -120,7 +119,7 @@ impl Way {
         let filled = buffer.filled().len();
         if read.is_pending() {
             if self.buffer.len() > SMALLEST {
-                // It is idle now, for as long as nobody knows.
+                // This direction is idle now, for an unknown time.
                 self.buffer = vec![0; SMALLEST];
             }
             (self.start, self.end) = (0, 0);

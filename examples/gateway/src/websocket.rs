@@ -21,7 +21,7 @@ use super::{
     tunnel, upstream_failed,
 };
 
-/// Has the upstream accept first, and then answers what it answered.
+/// Lets the upstream accept first, and then gives the client the upstream's answer.
 pub(super) async fn handle(gateway: &Gateway, peer: &Peer, mut ws: WsUpgrade, request: Parts) -> Response {
     let (upstream, answer) = match connect(gateway, peer, &ws, &request).await {
         Ok(connected) => connected,
@@ -30,9 +30,9 @@ pub(super) async fn handle(gateway: &Gateway, peer: &Peer, mut ws: WsUpgrade, re
     if agree(&mut ws, &request.headers, &upstream, answer.headers()).is_err() {
         return upstream_failed(StatusCode::BAD_GATEWAY, "the upstream agreed to what nobody had offered", None);
     }
-    // The stream may live for days: the request does not have to.
+    // The stream may live for days, and the request need not.
     drop(request);
-    // Not straight on: the tunnel is then a task of its own, and nothing of the request's way to here is polled with it.
+    // Not `accept`: the tunnel then runs in its own task, without the layers that the request passed.
     let idle = gateway.idle_timeout;
     ws.on_upgrade(move |client| tunnel::run(client, upstream, idle))
 }
@@ -43,14 +43,14 @@ async fn connect(
 ) -> Result<(WsStream, Response<()>), Response> {
     let deadline = Instant::now() + gateway.upstream_timeout;
     let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
-    // What the layer would not agree on is not asked for.
+    // Do not ask for subprotocols that the layer would not agree to.
     let spoken = &gateway.subprotocols;
     let offered =
         ws.offered_subprotocols().filter(|name| spoken.is_empty() || spoken.iter().any(|spoken| spoken == name));
     let mut asked = WsRequest::new(format!("ws://{}{path}", gateway.upstream)).nonstandard_subprotocols(offered);
     for offers in request.headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
         let offers = offers.to_str().unwrap_or_default();
-        // The field is a list over all of its lines, of which one may be empty.
+        // The header is a list over all of its lines, and one line may be empty.
         if !offers.trim_matches([' ', '\t', ',']).is_empty() {
             asked = asked.extensions(offers);
         }
@@ -71,7 +71,7 @@ async fn connect(
     asked.timeout(deadline.saturating_duration_since(Instant::now())).connect(connection).await.map_err(refusal)
 }
 
-/// What the client is told when the upstream does not accept.
+/// The response for the client if the upstream does not accept.
 fn refusal(error: ClientError) -> Response {
     match error.kind() {
         ClientErrorKind::TimedOut => return too_long(),
@@ -91,7 +91,7 @@ fn refusal(error: ClientError) -> Response {
     }
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length != body.len()) || body.len() >= LONGEST_REFUSAL {
-        // The beginning of a body is not to be taken for a whole one.
+        // Part of a body must not look like a whole one.
         body = Bytes::new();
         for name in [CONTENT_ENCODING, CONTENT_TYPE] {
             parts.headers.remove(name);
@@ -104,21 +104,21 @@ fn refusal(error: ClientError) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-/// What the client keeps of a refusal.
+/// How much of a refusal the client library keeps.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
 fn too_long() -> Response {
     upstream_failed(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long to accept", None)
 }
 
-/// Answers the client what the upstream has answered.
+/// Gives the client the upstream's answer.
 fn agree(ws: &mut WsUpgrade, offered: &HeaderMap, upstream: &WsStream, answer: &HeaderMap) -> Result<(), NotOffered> {
     match upstream.subprotocol() {
         Some(subprotocol) => ws.select_subprotocol(subprotocol)?,
         None => ws.decline_subprotocol(),
     }
     let lines: Vec<_> = answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(http::HeaderValue::as_bytes).collect();
-    // What had been field values are one with commas between.
+    // Several header lines become one, with commas between.
     if let Some(extensions) = (!lines.is_empty()).then(|| lines.join(&b", "[..]).try_into().ok()).flatten() {
         ws.select_extensions(offered, extensions)?;
     }

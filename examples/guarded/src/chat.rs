@@ -1,4 +1,4 @@
-//! A room: what one says, all others hear.
+//! A chat room: everybody else gets each message.
 
 use axum::{
     Router,
@@ -34,7 +34,7 @@ async fn talk(mut socket: WebSocket, room: Sender<Said>) {
             said = others.recv() => match said {
                 Ok((who, text)) if who != me => if socket.send(text).await.is_err() { return },
                 Ok(_) => {}
-                // Too slow for this room.
+                // The visitor is too slow for this room.
                 Err(_) => return,
             },
         }

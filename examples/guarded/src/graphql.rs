@@ -1,4 +1,4 @@
-//! A subscription by the protocol graphql-transport-ws, with one thing to subscribe to: it counts down.
+//! A GraphQL subscription with the protocol graphql-transport-ws: a countdown.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! Run with `cargo run -p guarded`: three applications as they were, behind one line.
+//! Run with `cargo run -p guarded`: three existing apps, unchanged, behind one line.
 //!
-//! A chat and GraphQL's subscriptions by axum's own extractor, and a server of Socket.IO. Nothing in them knows of this
-//! crate. An argument is another address to listen on, and `--unguarded` leaves the line out.
+//! A chat and GraphQL subscriptions with axum's own extractor, and a Socket.IO server. The apps do not know about this crate. An argument
+//! is another address to listen on, and `--unguarded` leaves the line out.
 
 mod chat;
 mod graphql;
@@ -26,7 +26,7 @@ fn guarded(app: Router) -> Router {
     app.layer(WsHandshakeLayer::new())
 }
 
-/// Socket.IO's is a layer itself, and answers before any route: the line goes around it.
+/// Socket.IO's server is itself a layer, and answers before any route, so the line goes around it.
 fn unguarded() -> Router {
     socketio::around(chat::app().merge(graphql::app()))
 }

@@ -1,4 +1,4 @@
-//! A server of Socket.IO that sends back what it is told.
+//! A Socket.IO server that echoes.
 
 use axum::Router;
 use serde_json::Value;

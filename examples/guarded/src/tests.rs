@@ -1,4 +1,4 @@
-//! Run with `cargo test -p guarded`: each works as before, and pages of others are refused.
+//! Run with `cargo test -p guarded`: each app works as before, and foreign pages are refused.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use tokio_tungstenite::{
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// The socket, or the status of the refusal.
+/// Returns the socket, or the status of the refusal.
 async fn connect(path: &str, origin: &str, server: &str) -> Result<Socket, u16> {
     let mut request = format!("ws://example.com{path}").into_client_request().unwrap();
     request.headers_mut().insert("origin", origin.parse().unwrap());
@@ -44,7 +44,7 @@ async fn said(socket: &mut Socket) -> String {
 #[tokio::test]
 async fn the_chat_is_guarded() {
     let [mut one, mut other] = open("/chat").await;
-    // Both are in the room once the second hears the first.
+    // Both are in the room when the second one hears the first.
     other.send("I am here".into()).await.unwrap();
     assert_eq!(said(&mut one).await, "I am here");
     one.send("hello".into()).await.unwrap();
@@ -68,7 +68,7 @@ async fn subscriptions_are_guarded() {
 
 #[tokio::test]
 async fn socket_io_is_guarded() {
-    /// What is said beside the pings of Engine.IO.
+    /// The next message that is not a ping of Engine.IO.
     async fn beside_pings(socket: &mut Socket) -> String {
         loop {
             let text = said(socket).await;

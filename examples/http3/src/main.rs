@@ -1,7 +1,7 @@
 //! Run with `cargo run -p http3`, and open the address that it prints.
 //!
-//! One router with one layer, over HTTP/1.1 and HTTP/2 on a port of TCP, and over HTTP/3 on the same port of UDP. A WebSocket over HTTP/3
-//! is a stream of the QUIC connection (RFC 9220). `docs/guide/http3.md` says which browsers open one.
+//! One router with one layer, over HTTP/1.1 and HTTP/2 on a TCP port, and over HTTP/3 on the same UDP port. A WebSocket over HTTP/3 is a
+//! stream of the QUIC connection (RFC 9220). `docs/guide/http3.md` says which browsers support this.
 
 mod http3;
 mod tls;
@@ -30,10 +30,10 @@ struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:3443")]
     addr: SocketAddr,
-    /// Another origin whose pages may connect, as in `https://*.example.com`; may be given several times.
+    /// Another origin whose pages may connect, such as `https://*.example.com`. Repeatable.
     #[arg(long)]
     allow_origin: Vec<String>,
-    /// A subprotocol to speak, the most preferred first; may be given several times.
+    /// A subprotocol to speak, in order of preference. Repeatable.
     #[arg(long)]
     subprotocol: Vec<String>,
 }
@@ -63,7 +63,7 @@ async fn main() -> Result<(), BoxError> {
 fn app(args: &Args, connections: Connections, port: u16) -> Result<Router, BoxError> {
     let names = args.subprotocol.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let page = include_str!("../../echo.html").replace("/*SUBPROTOCOLS*/[]", &format!("[{names}]"));
-    // What tells a browser that there is HTTP/3.
+    // Announces HTTP/3 to browsers.
     let alt_svc = HeaderValue::try_from(format!("h3=\":{port}\"; ma=86400"))?;
     Ok(Router::new()
         .route("/", get(async move || Html(page)))
@@ -99,10 +99,10 @@ async fn frames(stream: WsStream) -> Result<(), BoxError> {
         }
     }
     socket.close(Some(CloseFrame { code: closing.close_code().into(), reason: "".into() })).await?;
-    // The client answers the close, behind what it has sent before.
+    // The client answers the close, after everything it sent before.
     while socket.try_next().await?.is_some() {}
     Ok(())
 }
 
-/// How long the sockets are asked to close, spread evenly.
+/// The time over which sockets are asked to close, spread evenly.
 const OVER: Duration = Duration::from_secs(5);

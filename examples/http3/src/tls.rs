@@ -24,7 +24,7 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// A certificate that is made now, for this machine: a browser warns of it. Read your own with `rustls::pki_types::pem::PemObject`.
+    /// Makes a certificate for this machine, so a browser warns of it. To read your own, use `rustls::pki_types::pem::PemObject`.
     pub(crate) fn make() -> Result<Self, BoxError> {
         let made = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into(), "::1".into()])?;
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());

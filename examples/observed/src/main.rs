@@ -1,7 +1,6 @@
-//! Run with `cargo run -p observed`, connect to the address that it prints, and look at
-//! `/metrics` in a browser and at the lines here.
+//! Run with `cargo run -p observed`, and connect to the address that it prints. Look at `/metrics` in a browser, and at the log lines.
 //!
-//! Prometheus reads the one; the others are the spans of connections as they end, and what is said within them. The first
+//! The metrics are for Prometheus. The log lines are the spans of connections, when they end, and the events within them. The first
 //! argument is another address to listen on.
 
 use std::time::Duration;
@@ -19,13 +18,13 @@ use ws_handshake::{WsHandshakeLayer, WsStream};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_env_filter("ws_handshake=debug,info").with_span_events(FmtSpan::CLOSE).init();
-    // `_total`, `_seconds` and `_bytes` behind the names, and a histogram rather than a summary.
+    // Adds `_total`, `_seconds` and `_bytes` to the names, and records a histogram instead of a summary.
     let metrics = PrometheusBuilder::new()
         .with_recommended_naming(true)
         .set_buckets_for_metric(Matcher::Full("websocket.server.connection.duration".into()), &BUCKETS)?
         .install_recorder()?;
     ws_handshake::describe_metrics();
-    // The recorder wants to be looked after, lest it grow.
+    // The recorder needs upkeep, or its memory grows.
     let looked_after = metrics.clone();
     tokio::spawn(async move {
         loop {

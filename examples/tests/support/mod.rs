@@ -1,4 +1,4 @@
-//! Programs that tests start, and clients of theirs. Members below share this file.
+//! Programs that tests start, and clients for them. The tests of other packages share this file.
 #![allow(dead_code, reason = "not every test has a use for all of it")]
 
 use std::{path::Path, process::Stdio, time::Duration};
@@ -15,10 +15,10 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::ClientRequestBuilder},
 };
 
-/// More than anything here takes, and less than a person waits.
+/// Longer than any step takes, and shorter than a person would wait.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// A program at work on a free port. It ends with the test.
+/// A program that runs on a free port. It ends with the test.
 pub(crate) struct Program {
     pub(crate) process: Child,
     pub(crate) address: String,
@@ -37,7 +37,7 @@ impl Program {
     }
 }
 
-/// Whether a page of that origin may connect. If it may, it is echoed.
+/// Whether a page of that origin may connect. If so, the server must echo.
 pub(crate) async fn connects(address: &str, path: &str, origin: &str) -> bool {
     let uri = format!("ws://{address}{path}").parse().unwrap();
     let request = ClientRequestBuilder::new(uri).with_header("Origin", origin);
@@ -48,7 +48,7 @@ pub(crate) async fn connects(address: &str, path: &str, origin: &str) -> bool {
     true
 }
 
-/// What the server answers, head and all.
+/// The server's response, including the head.
 pub(crate) async fn http(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

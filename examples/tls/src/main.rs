@@ -1,7 +1,7 @@
 //! Run with `cargo run -p tls`, and open the address that it prints.
 //!
-//! HTTPS with HTTP/1.1 and HTTP/2 on one port. A browser that has loaded the page over HTTP/2 opens the socket on that
-//! same connection (RFC 8441), and the server says so. The certificate is made at start: a browser warns of it.
+//! HTTPS with HTTP/1.1 and HTTP/2 on one port. A browser that has loaded the page over HTTP/2 opens the socket on the same connection
+//! (RFC 8441), and the server prints that. The certificate is made at start, so a browser warns of it.
 
 use std::{error::Error, net::SocketAddr, sync::Arc};
 
@@ -26,10 +26,10 @@ struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:3443")]
     addr: SocketAddr,
-    /// Another origin whose pages may connect, as in `https://*.example.com`; may be given several times.
+    /// Another origin whose pages may connect, such as `https://*.example.com`. Repeatable.
     #[arg(long)]
     allow_origin: Vec<String>,
-    /// A subprotocol to speak, the most preferred first; may be given several times. Clients have to offer one of them.
+    /// A subprotocol to speak, in order of preference. Repeatable. Clients have to offer one of them.
     #[arg(long)]
     subprotocol: Vec<String>,
 }
@@ -65,7 +65,7 @@ fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let mut config =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key.into())?;
-    // What is first here is what a client gets that speaks both.
+    // The first entry is for clients that support both.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -84,7 +84,7 @@ async fn frames(stream: WsStream) -> Result<(), Box<dyn Error + Send + Sync>> {
             socket.send(message).await?;
         }
     }
-    // Of TLS, too, an end is to be announced. The client may be gone by now.
+    // TLS needs an announced end. The client may have disconnected by now.
     let _ = socket.get_mut().shutdown().await;
     Ok(())
 }

@@ -34,7 +34,7 @@ fn a_limit_for_each_key_holds_while_one_leaves() {
     });
 }
 
-/// What a drain does, without its timers.
+/// Does what a drain does, without timers.
 #[test]
 fn a_drain_ends_whoever_is_let_in_beside_it() {
     model(|| {
@@ -42,7 +42,7 @@ fn a_drain_ends_whoever_is_let_in_beside_it() {
         let entering = thread::spawn({
             let connections = connections.clone();
             move || {
-                // It holds its place until it is asked to close.
+                // The permit is held until the connection is asked to close.
                 if let Some(permit) = admit(&connections) {
                     block_on(permit.closing());
                 }

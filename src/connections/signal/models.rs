@@ -4,7 +4,7 @@ use loom::{future::block_on, model, thread};
 
 use super::*;
 
-/// Waits for the end of one half, as a read or a write that finds nothing does.
+/// Waits until one half is ended, like a read or a write that has nothing to do.
 async fn ended(signal: &Signal, half: Half) {
     poll_fn(|cx| if signal.poll_ended(cx, half) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

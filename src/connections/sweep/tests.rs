@@ -85,7 +85,7 @@ async fn a_peer_that_is_silent_is_asked_to_close_and_one_that_speaks_is_not() {
     };
     assert_eq!(reason, Some(CloseReason::IdleTimeout));
     assert!((10 * SECOND..=millis(10_200)).contains(&after), "{after:?}");
-    // What it sends now changes nothing.
+    // Bytes that the peer sends now change nothing.
     silent.hear();
     ended(&silent).await;
     assert!((13 * SECOND..=millis(13_500)).contains(&start.elapsed()), "{:?}", start.elapsed());
@@ -252,7 +252,7 @@ fn a_close_from_outside_of_the_runtime_is_swept_all_the_same() {
     ];
     for close in closes {
         let connections = Connections::new().grace(Duration::ZERO);
-        // The first connection's runtime has ended, and nothing has been swept there.
+        // The first connection's runtime has ended, and nothing was swept there.
         let first = runtime();
         let gone = first.block_on(async { admit(&connections) });
         drop((gone, first));

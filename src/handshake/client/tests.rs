@@ -6,7 +6,7 @@ use RejectionKind as K;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// The fields of a request that is right in every way.
+/// The headers of a valid request.
 const VALID: [(&str, &str); 5] = [
     ("host", "example.com"),
     ("connection", "Upgrade"),
@@ -15,7 +15,7 @@ const VALID: [(&str, &str); 5] = [
     ("sec-websocket-key", KEY),
 ];
 
-/// One way to break a valid request: a field's lines, replaced by these.
+/// One way to break a valid request: a header, and its new lines.
 type Change<'a> = (&'a str, &'a [&'a str]);
 
 fn request(builder: Builder, changes: &[Change<'_>]) -> Request<()> {
@@ -132,7 +132,7 @@ fn fields_with_lawful_variations_pass() {
 fn unknown_fields_are_ignored() {
     let changes: &[Change<'_>] = &[("x-unknown", &["a", "b"]), ("sec-websocket-accept", &["x"]), ("cookie", &["a=b"])];
     assert_eq!(kind(read(get(), changes)), None);
-    // As long as the names that are looked for.
+    // These names are as long as the ones in the look-up.
     for length in [4, 6, 7, 10, 14, 17, 21, 22, 24] {
         let name = "x".repeat(length);
         for lines in [&["/"][..], &["1", "/"]] {
@@ -159,7 +159,7 @@ fn a_head_tells_what_it_names_where_that_is_well_formed() {
 
 #[test]
 fn faults_are_found_in_the_order_of_the_rules() {
-    // Everything is wrong at first; each step mends the fault that is found.
+    // At first everything is wrong. Each step fixes the fault that was found.
     let mut method = Method::POST;
     let mut changes: Vec<Change<'_>> = vec![
         ("host", &[]),
@@ -220,7 +220,7 @@ fn what_is_no_websocket_request_is_left_alone() {
     }
 }
 
-/// Extractors that look at the WebSocket fields alone would take these for handshakes.
+/// Extractors that check only the WebSocket headers would take these for handshakes.
 #[test]
 fn disguised_handshakes_are_refused() {
     let both: &[&str] = &["sec-websocket-version", "sec-websocket-key"];
@@ -244,7 +244,7 @@ fn disguised_handshakes_are_refused() {
         }
     }
     let (parts, ()) = request(Request::connect("a.com:1").version(Version::HTTP_2), &[]).into_parts();
-    // For something else, or for nothing: a plain `CONNECT`.
+    // With another `:protocol`, or with none: a plain `CONNECT`.
     for protocol in ["connect-udp", ""] {
         let rejection = ClientHandshake::from_extended_connect(&parts, protocol).unwrap_err();
         assert_eq!(rejection.kind(), K::UpgradeInvalid, "{protocol:?}");

@@ -91,7 +91,7 @@ fn what_is_no_serialized_origin_is_refused() {
     }
 }
 
-/// Texts near enough to origins that many are: every part may be right, odd or missing.
+/// Texts similar to origins, and often valid: every part may be right, odd or missing.
 fn like_an_origin() -> impl Strategy<Value = String> {
     let host = prop_oneof![
         "[a-cA-C0-9_-]{1,6}(\\.[a-cA-C0-9x-]{1,4}){0,3}\\.?",
@@ -118,7 +118,7 @@ proptest! {
             return Ok(());
         }
         let text = text.to_ascii_lowercase().replacen("ws", "http", usize::from(text.starts_with("ws")));
-        // The url crate decodes punycode and refuses what was never encoded; here it is a name like any other.
+        // The url crate decodes punycode and refuses invalid punycode. This crate treats it as any other name.
         prop_assume!(!text.to_ascii_lowercase().contains("xn--"));
         let url = url::Url::parse(&text).unwrap();
         prop_assert_eq!(origin.as_str(), url.origin().ascii_serialization());

@@ -24,7 +24,7 @@ fn approved(connections: &Connections) -> Handoff {
     Handoff::new(id, server, None, Duration::from_secs(1), span, Upgrade { on_upgrade, permit })
 }
 
-/// One that is offered to a handler, which has taken it.
+/// A handshake that a handler has taken.
 fn taken(connections: &Connections) -> Arc<Handoff> {
     let mut extensions = Extensions::new();
     let (handoff, nested) = approved(connections).offer(&mut extensions).unwrap();
@@ -33,7 +33,7 @@ fn taken(connections: &Connections) -> Arc<Handoff> {
     handoff
 }
 
-/// A handler that accepts, in a thread of its own.
+/// A handler that accepts, in its own thread.
 fn accept(handoff: &Arc<Handoff>) -> thread::JoinHandle<Result<Upgrade, UpgradeError>> {
     let accept = Accept::new(Arc::clone(handoff), Acceptance::default());
     thread::spawn(move || block_on(accept))
@@ -115,7 +115,7 @@ fn an_answer_that_comes_too_late_is_not_marked() {
     });
 }
 
-/// An outer layer's, and an inner one's that has been taken.
+/// The handshakes of an outer layer, and of an inner layer from which a handler has taken it.
 fn nested(connections: &Connections) -> (Arc<Handoff>, Arc<Handoff>) {
     let mut extensions = Extensions::new();
     let (outer, _) = approved(connections).offer(&mut extensions).unwrap();
@@ -147,7 +147,7 @@ fn an_outer_layer_shuts_the_gate_of_an_inner_one_that_is_on_its_way_in() {
         let connections = Connections::new();
         let mut extensions = Extensions::new();
         let (outer, _) = approved(&connections).offer(&mut extensions).unwrap();
-        // The request was detached: its client is gone while it is still on its way in.
+        // The request runs detached: its client disconnects before the request reaches the inner layer.
         let failing = thread::spawn({
             let outer = Arc::clone(&outer);
             move || outer.fail(UpgradeError::ConnectionClosed)
@@ -166,7 +166,7 @@ fn an_outer_layer_that_answers_by_itself_shuts_the_gate_of_a_detached_inner_one(
         let connections = Connections::new();
         let (outer, inner) = nested(&connections);
         let accepting = accept(&inner);
-        // Middleware between the layers runs the inner one in a task of its own, which is not polled again.
+        // Middleware between the layers runs the inner layer in its own task, which is not polled again.
         let detached = thread::spawn({
             let inner = Arc::clone(&inner);
             move || inner.accepted(Waker::noop()).is_some()

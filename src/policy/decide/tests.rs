@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::handshake::{Origin, RejectionKind as K};
 
-/// A handshake to `https://example.com`, as a browser there sends it, with these fields put in or taken out.
+/// A handshake to `https://example.com`, as a browser sends it from a page there, with these headers set or removed.
 fn request(changes: &[(&'static str, &str)]) -> Request<()> {
     let mut request = Request::get("/chat")
         .header("host", "example.com")
@@ -157,13 +157,13 @@ fn a_request_by_https_has_no_http_page() {
     assert_eq!(verdict("wss://example.com:443/", "wss://example.com"), None, "`Host` leaves the port out");
     assert_eq!(verdict("wss://example.com/", "https://example.com"), None);
     assert_eq!(verdict("wss://example.com/", "http://example.com"), Some(K::OriginNotAllowed));
-    // As HTTP/2 gives it, in which no parser of URIs has seen it.
+    // Over HTTP/2, no URI parser has changed the scheme to lower case.
     let mut shouted = request(&[("origin", "http://example.com")]);
     *shouted.uri_mut() =
         http::Uri::builder().scheme("HTTPS").authority("example.com").path_and_query("/").build().unwrap();
     let decided = deciding(&policy, shouted).now().unwrap().map(drop);
     assert_eq!(decided.map_err(|rejection| rejection.kind()), Err(K::OriginNotAllowed));
-    // A proxy that ends TLS speaks http to the server.
+    // A proxy that ends TLS speaks `http` to the server.
     assert_eq!(verdict("http://example.com/", "https://example.com"), None);
 }
 
@@ -297,7 +297,7 @@ fn subprotocols_are_selected_by_preference() {
             assert_eq!(field.as_ref().map(|value| value.to_str().unwrap()), expected.unwrap(), "{name}");
         }
     }
-    // RFC 6455 §4.2.2: with none configured, no field is answered.
+    // RFC 6455 §4.2.2: without configured subprotocols, the answer has no such header.
     assert_eq!(decide(&Policy::new(), &[("sec-websocket-protocol", "v1")]).unwrap().subprotocol(), None);
 }
 
@@ -305,7 +305,7 @@ fn subprotocols_are_selected_by_preference() {
 fn malformed_offers_are_refused_whatever_is_configured() {
     assert_eq!(verdict(&Policy::new(), &[("sec-websocket-protocol", "a b")]), Some(K::SubprotocolInvalid));
     assert_eq!(verdict(&Policy::new(), &[("sec-websocket-extensions", "a;")]), Some(K::ExtensionInvalid));
-    // The origin is judged before what it offers.
+    // The origin is checked before the offers.
     let foreign = [("origin", "https://evil.com"), ("sec-websocket-protocol", "a b")];
     assert_eq!(verdict(&Policy::new(), &foreign), Some(K::OriginNotAllowed));
 }
@@ -350,13 +350,13 @@ fn asynchronous_predicates_are_asked_last() {
     let policy = Policy::new().allow_origin(AllowOrigin::same_origin().or(asked(false)).or(asked(true)));
     assert_eq!(poll(&policy, "https://asked.com"), None);
     assert_eq!(poll(&policy, "https://evil.com"), Some(K::OriginNotAllowed));
-    // What a synchronous rule can tell is ready at once.
+    // If a synchronous rule decides, the decision is ready at once.
     assert!(deciding(&policy, request(&[])).now().is_some());
     assert!(deciding(&policy, request(&[("origin", "https://asked.com")])).now().is_none());
     let faulty = request(&[("origin", "https://asked.com"), ("sec-websocket-protocol", "a b")]);
     assert!(deciding(&policy, faulty).now().unwrap().is_err());
 
-    // None waits for another.
+    // No answer waits for another.
     let silent = || AllowOrigin::async_predicate(|_, _| std::future::pending());
     for either in [silent().or(asked(true)), asked(false).or(asked(true)).or(silent())] {
         assert_eq!(poll(&Policy::new().allow_origin(either), "https://asked.com"), None);
@@ -369,7 +369,7 @@ fn asynchronous_predicates_are_asked_last() {
     assert_eq!(server.reported().unwrap().kind(), K::OriginNotAllowed);
 }
 
-/// Bytes that any field may hold, many of them near to what is right.
+/// Bytes that any header may hold. Many are close to valid values.
 fn field() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8, Just(b'\t')], 0..40),

@@ -121,13 +121,13 @@ proptest! {
             (OriginList::new([format!("https://*.{suffix}")]), format!("https://{host}.{suffix}").parse::<Origin>())
         else { return Ok(()) };
         prop_assert!(list.contains(&origin));
-        // Read by somebody else: every label of the suffix, and at least one more before them.
+        // The url crate as a second opinion: every label of the suffix, and at least one more before them.
         let url = url::Url::parse(origin.as_str()).unwrap();
         let labels: Vec<_> = url.host_str().unwrap().split('.').rev().collect();
         let listed: Vec<_> = suffix.split('.').rev().collect();
         prop_assert!(labels.len() > listed.len() && labels.iter().all(|label| !label.is_empty()));
         prop_assert_eq!(&labels[..listed.len()], &listed[..]);
-        // Whatever stands where a label would end it is another name.
+        // Without a dot before the suffix, or with more after it, the name is another one.
         for other in [format!("https://{host}{suffix}"), format!("https://{suffix}"), format!("https://x.{suffix}.com")] {
             let Ok(other) = other.parse::<Origin>() else { continue };
             let ends_with_label = other.host().is_some_and(|host| host.ends_with(&format!(".{suffix}")));

@@ -1,4 +1,4 @@
-//! A client: listens, comes back, and says something now and then.
+//! A client: listens, reconnects, and speaks now and then.
 
 use std::{
     error::Error,
@@ -21,7 +21,7 @@ use super::{PAUSE, SPEAKERS, world::World};
 
 type Socket = WebSocketStream<WsStream>;
 
-/// Whatever the server sends: a greeting, a message or an acknowledgement.
+/// Any message from the server: a greeting, a chat message or an acknowledgement.
 #[derive(Deserialize)]
 struct Sent<'a> {
     since: Option<u64>,
@@ -41,12 +41,12 @@ struct Said<'a> {
 pub(super) struct Client {
     number: usize,
     world: Arc<World>,
-    /// The last message that it has seen.
+    /// The last message that this client has seen.
     seen: Option<u64>,
-    /// Where it has caught up, once it knows.
+    /// The message at which this client has caught up, if known.
     until: Option<u64>,
     heard: Vec<u32>,
-    /// What it has said and is not acknowledged.
+    /// A message that this client has sent, and that is not acknowledged.
     unsaid: Option<u32>,
     said: usize,
     left: Option<Instant>,
@@ -57,7 +57,7 @@ impl Client {
         Self { number, world, seen: None, until: None, heard: Vec::new(), unsaid: None, said: 0, left: None }
     }
 
-    /// Gives the keys of all that it has heard, in order.
+    /// Returns the keys of all messages that the client heard, in order.
     pub(super) async fn run(mut self) -> Vec<u32> {
         // Speakers do not all speak at once.
         let mut pause = interval_at(Instant::now() + random(PAUSE), PAUSE);
@@ -96,7 +96,7 @@ impl Client {
         Ok(stream.into_tungstenite(None).await?)
     }
 
-    /// Listens and speaks until it is sent away, by the code that it gives, or all leave.
+    /// Listens and speaks until the server closes, and returns the close code; or until all clients leave.
     async fn visit(
         &mut self, socket: &mut Socket, pause: &mut Interval,
     ) -> Result<Option<u16>, Box<dyn Error + Send + Sync>> {
@@ -107,7 +107,7 @@ impl Client {
                     Some(Message::Text(text)) => self.hear(serde_json::from_str(&text)?, socket).await?,
                     Some(Message::Close(frame)) => {
                         self.left = Some(Instant::now());
-                        // The answer to the close is sent by reading on.
+                        // Reading on sends the answer to the close.
                         while let Ok(Some(_)) = socket.try_next().await {}
                         return Ok(Some(frame.map_or(1005, |frame| frame.code.into())));
                     }
@@ -160,7 +160,7 @@ impl Client {
             }
         }
         if let (false, true, Some(key)) = (had_caught_up, self.has_caught_up(), self.unsaid) {
-            // It was not among what was missed: it has not been said.
+            // The message was not among the missed ones, so it was not delivered.
             self.world.log().again += 1;
             self.say(key, socket).await?;
         }
@@ -187,7 +187,7 @@ impl Client {
     }
 }
 
-/// Some time less than that.
+/// A random time below `most`.
 fn random(most: Duration) -> Duration {
     most.mul_f64(RandomState::new().hash_one(()) as f64 / u64::MAX as f64)
 }

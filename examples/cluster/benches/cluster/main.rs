@@ -1,7 +1,7 @@
-//! Run with `bash ci/cluster.sh`, which installs what it takes: three nodes of the example `cluster` behind `HAProxy`,
-//! with a Redis, are restarted one after the other under 2,000 clients that talk, and then Redis is. Then a third node
-//! joins two others. It fails where a message that was acknowledged does not reach every client, once and in order, or
-//! clients come back all at once. With `--write` it writes docs/results/cluster.md.
+//! Run with `bash ci/cluster.sh`, which installs what it needs. Three nodes of the example `cluster` run behind `HAProxy`, with a Redis,
+//! and 2,000 clients talk. The benchmark restarts the nodes one after the other, and then Redis. Then a third node joins two others. The
+//! benchmark fails if an acknowledged message does not reach every client, once and in order, or if clients come back all at once. With
+//! `--write` it writes docs/results/cluster.md.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 #![allow(clippy::cast_precision_loss, reason = "ratios of counts are rounded anyway")]
 
@@ -19,7 +19,7 @@ use self::{client::Client, programs::Programs, report::Phase, world::World};
 
 const CLIENTS: usize = 2000;
 
-/// Each says something every ten seconds, so that two messages are said in one, and 4,000 are heard.
+/// Each speaker says something every ten seconds: two messages a second, or 4,000 deliveries.
 const SPEAKERS: usize = 20;
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -47,7 +47,7 @@ async fn main() {
         let exited = programs.nodes[node].stop().await;
         assert!(exited.success(), "node {name} did not exit by itself: {exited}");
         programs.nodes[node].start().await;
-        // HAProxy looks twice before it sends anybody there.
+        // HAProxy checks twice before it sends clients there.
         sleep(Duration::from_secs(3)).await;
         world.until("all are back", || world.open() == CLIENTS).await;
         phases.push(phase.end(&world));

@@ -1,4 +1,4 @@
-//! The programs, started by the commands of docs/guide/cluster.md.
+//! The programs, started with the commands of docs/guide/cluster.md.
 
 use std::{
     fs::{self, File},
@@ -30,7 +30,7 @@ pub(super) struct Programs {
 impl Programs {
     pub(super) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Each on an address of its own, whose ports no connection takes in the meantime.
+        // Each program has its own address, whose ports no connection takes in the meantime.
         let listed = ["127.0.0.1:6379", "127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003", "127.0.0.1:8080"];
         let addresses: Vec<_> = (11_u8..).zip(listed).map(|(last, _)| free([127, 0, 0, last])).collect();
         let replaced = |text: &str| {
@@ -75,7 +75,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts it, and waits until it is there.
+    /// Starts the program, and waits until it is ready.
     pub(super) async fn start(&mut self) {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new(&self.command[0]);
@@ -89,7 +89,7 @@ impl Program {
         }
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks the program to stop, and waits until it has.
     pub(super) async fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
         let id = process.id().expect("it runs").to_string();
@@ -102,7 +102,7 @@ impl Program {
         self.command.extend([name.into(), value.to_string()]);
     }
 
-    /// Redis and `HAProxy` are there once they listen, and a node once it says that it is well.
+    /// Redis and `HAProxy` are ready when they listen, and a node is ready when its health check passes.
     async fn is_there(&self) -> bool {
         if self.command.iter().any(|word| word == "--redis") {
             self.health().await.is_ok_and(|health| health.starts_with("HTTP/1.1 200 "))
@@ -111,7 +111,7 @@ impl Program {
         }
     }
 
-    /// How many clients a node has.
+    /// The number of clients of a node.
     pub(super) async fn clients(&self) -> usize {
         let health = self.health().await.unwrap();
         health.rsplit("\r\n").next().unwrap().parse().unwrap_or_else(|_| panic!("{health}"))

@@ -1,4 +1,4 @@
-//! A third node joins two others, and gets its share as their connections come of age.
+//! A third node joins two others, and gets its share when connections reach their age limit.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use super::{
 
 pub(super) const MAX_AGE: Duration = Duration::from_secs(20);
 
-/// How many clients the third node is to have: 30 %.
+/// The number of clients that the third node should get: 30 %.
 const SHARE: usize = CLIENTS * 3 / 10;
 
 pub(super) struct Rebalanced {
-    /// How long it took until the third node had them.
+    /// The time until the third node had these clients.
     pub(super) took: Duration,
-    /// How many clients each node had when the third one joined, and then.
+    /// The number of clients of each node when the third one joined, and at the end.
     pub(super) before: Vec<usize>,
     pub(super) after: Vec<usize>,
     pub(super) phase: Phased,
@@ -51,12 +51,12 @@ pub(super) async fn run(programs: &mut Programs, world: &World) -> Rebalanced {
         sleep(Duration::from_millis(100)).await;
     };
     let took = start.elapsed();
-    // Those that are on their way have arrived by then.
+    // Connections on their way have arrived by then.
     sleep(Duration::from_secs(2)).await;
     Rebalanced { took, before, after, phase: phase.end(world) }
 }
 
-/// How many clients each node has.
+/// The number of clients of each node.
 async fn spread(programs: &Programs) -> Vec<usize> {
     join_all(programs.nodes.iter().map(Program::clients)).await
 }

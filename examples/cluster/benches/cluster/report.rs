@@ -1,4 +1,4 @@
-//! What came of it, and what has to.
+//! The report, and the checks.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,8 +16,8 @@ use super::{
 /// `--drain-over` of the guide's commands.
 const OVER: Duration = Duration::from_secs(8);
 
-/// How many times its even share a second may have, for other work may hold the machine up for a while. If all were sent
-/// away at once, it would have some seven times that share.
+/// How many times its even share a second may have, because other work may hold up the machine for a while. If all clients were closed at
+/// once, a second would have about seven times that share.
 const UNEVEN: f64 = 4.0;
 
 pub(super) struct Phase {
@@ -31,7 +31,7 @@ pub(super) struct Phased {
     took: Duration,
     back: usize,
     refused: usize,
-    /// In the second that has the most.
+    /// In the busiest second.
     most: usize,
     gap: Duration,
     middle: Duration,
@@ -70,7 +70,7 @@ impl Phased {
     }
 }
 
-/// Holds that all have heard the same, and in it all that was acknowledged, once.
+/// Checks that all clients heard the same messages, including each acknowledged message once.
 pub(super) fn judge(acknowledged: &[u32], heard: &[Vec<u32>]) {
     let first = &heard[0];
     for (client, heard) in heard.iter().enumerate() {
@@ -88,7 +88,7 @@ pub(super) fn judge(acknowledged: &[u32], heard: &[Vec<u32>]) {
     }
 }
 
-/// Holds that clients come back as they were sent away, one after the other, and at the first attempt.
+/// Checks that clients come back in the order in which they were closed, one after the other, at the first attempt.
 pub(super) fn hold(phases: &[Phased], rebalanced: &Rebalanced) {
     assert_eq!(rebalanced.phase.refused, 0, "clients were refused while a node joined");
     for phase in phases {

@@ -1,4 +1,4 @@
-//! What the clients share: where they connect, when they talk, and what has become of it.
+//! State that the clients share: where they connect, when they talk, and the results.
 
 use std::{
     collections::BTreeMap,
@@ -28,17 +28,17 @@ pub(super) struct Log {
     speaking: bool,
     /// How many clients are connected, and have been greeted.
     pub(super) open: usize,
-    /// When a client was greeted anew, and how long after the close.
+    /// When each client was greeted again, and how long after the close.
     pub(super) back: Vec<(Instant, Duration)>,
     /// Handshakes that were refused, or had no answer.
     pub(super) refused: usize,
-    /// How connections have come to their end; 1006 is without a close frame.
+    /// The close codes of connections; 1006 means without a close frame.
     pub(super) codes: BTreeMap<u16, usize>,
-    /// Messages that are sent, and not acknowledged.
+    /// Messages that were sent and not acknowledged.
     pub(super) unsaid: usize,
-    /// Messages that were heard late, by clients that had come back.
+    /// Messages that clients got late, after reconnecting.
     pub(super) late: usize,
-    /// Messages that had to be sent again, and those that were found in what was missed.
+    /// Messages that had to be sent again, and those found among the missed messages.
     pub(super) again: usize,
     pub(super) found: usize,
     pub(super) acknowledged: Vec<u32>,
@@ -57,7 +57,7 @@ impl World {
         self.log().speaking = speak;
     }
 
-    /// Counts a message that is about to be said, if it may be.
+    /// Counts a message that a client is about to say, if it may.
     pub(super) fn begins(&self) -> bool {
         let mut log = self.log();
         log.unsaid += usize::from(log.speaking);

@@ -1,7 +1,7 @@
 //! Run with `cargo run -p framing --bin compressing_client -- ws://127.0.0.1:3000/yawc hello`, with `framing` at that address.
 //!
-//! A client that offers permessage-deflate: it says what was agreed on, sends each further argument as a message, prints
-//! what comes back, and closes.
+//! A client that offers permessage-deflate. Prints what was agreed on, sends each further argument as a message, prints the answers, and
+//! closes.
 
 use std::{error::Error, time::Duration};
 

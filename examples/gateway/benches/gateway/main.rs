@@ -1,8 +1,8 @@
-//! Run with `bash ci/gateway.sh`, which installs nginx and `HAProxy` and then runs `cargo bench -p gateway`: the gateway, nginx
+//! Run with `bash ci/gateway.sh`, which installs nginx and `HAProxy` and then runs `cargo bench -p gateway`. Compares the gateway, nginx
 //! and `HAProxy` in front of the same upstream, under the same load.
 //!
-//! Each has its turn in every round, and what is reported is the median over the rounds of the gateway's figure over that
-//! of the better of the other two in the same round.
+//! In every round, each proxy has its turn. The benchmark divides the gateway's figure by the better figure of the other two in the same
+//! round, and reports the median over the rounds.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs, reason = "a benchmark may panic")]
 
 use std::{
@@ -49,7 +49,7 @@ struct Load {
     name: &'static str,
     size: usize,
     sockets: usize,
-    /// How many bytes make one of what is reported.
+    /// The number of bytes in one unit of the report.
     per: usize,
 }
 
@@ -61,7 +61,7 @@ fn run(load: &Load, proxies: &[Server; 3], upstream: &Server) {
     let mut without = Vec::new();
     for round in 0..ROUNDS {
         for at in 0..3 {
-            // Nobody is always first.
+            // Another proxy is first in each round.
             let proxy = (round + at) % 3;
             turns[proxy].push(turn(load, &mut sockets[proxy]));
         }
@@ -79,7 +79,7 @@ fn run(load: &Load, proxies: &[Server; 3], upstream: &Server) {
     };
     row(load.name, rate, ratio(rate, f64::max));
     if load.size < 1000 {
-        // Added to what the upstream itself takes.
+        // Times are added to what the upstream itself takes.
         let direct = [of(&without, |turn| turn.p50), of(&without, |turn| turn.p99)];
         row("  p50, us", |turn| turn.p50, ratio(|turn| turn.p50, f64::min));
         row("  p99, us", |turn| turn.p99, ratio(|turn| turn.p99, f64::min));
@@ -87,14 +87,14 @@ fn run(load: &Load, proxies: &[Server; 3], upstream: &Server) {
     }
 }
 
-/// What came of one turn: a rate of echoes, and how long one took, in microseconds.
+/// The result of one turn: a rate of echoes, and the time of one, in microseconds.
 struct Turn {
     rate: f64,
     p50: f64,
     p99: f64,
 }
 
-/// All sockets at once: each sends its message and waits for it to come back, over and over.
+/// All sockets at once: each sends its message and waits for the echo, again and again.
 fn turn(load: &Load, sockets: &mut [TcpStream]) -> Turn {
     let start = Barrier::new(sockets.len());
     let took = thread::scope(|scope| {
@@ -125,7 +125,7 @@ fn turn(load: &Load, sockets: &mut [TcpStream]) -> Turn {
     Turn { rate, p50: each[each.len() / 2], p99: each[each.len() * 99 / 100] }
 }
 
-/// In pieces, so that a message larger than what lies between does not stand still for both sides writing.
+/// Sends in pieces, so that a large message does not block both sides while they write.
 fn echo(socket: &mut TcpStream, sent: &[u8], echoed: &mut [u8]) {
     for (sent, echoed) in sent.chunks(128 << 10).zip(echoed.chunks_mut(128 << 10)) {
         socket.write_all(sent).unwrap();
@@ -139,7 +139,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Accepts every handshake, and echoes bytes: an upstream that is as fast as can be, the same for all.
+/// Accepts every handshake, and echoes bytes: a fast upstream, the same for all.
 #[tokio::main(flavor = "current_thread")]
 async fn upstream() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -182,7 +182,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server that prints where it listens.
+    /// Starts a server that prints its address.
     fn start(command: &mut Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut address = String::new();
@@ -190,7 +190,7 @@ impl Server {
         Self { process, address: address.trim().rsplit("//").next().unwrap().to_owned() }
     }
 
-    /// Starts one that is told where to listen, and waits until it does.
+    /// Starts a server on `address`, and waits until it listens.
     fn at(address: String, command: &mut Command) -> Self {
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = Self { process: process.expect("`bash ci/gateway.sh` installs it"), address };
@@ -225,7 +225,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Asked, for nginx has workers to end.
+        // Ask nginx to stop, because it has workers to end.
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }
@@ -247,7 +247,7 @@ fn gateway(upstream: &str) -> Server {
     ]))
 }
 
-/// As in docs/proxies, without logs.
+/// The configuration of docs/proxies, without logs.
 fn nginx(folder: &Path, upstream: &str) -> Server {
     let address = free_address();
     let (configuration, folder) = (folder.join("nginx.conf"), folder.display());

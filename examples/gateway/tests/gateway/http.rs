@@ -33,7 +33,7 @@ async fn requests_and_responses_go_through_without_what_is_for_one_connection() 
     assert_eq!((status(&answer), field(&answer, "x-mine").as_deref()), (201, Some("kept")));
     assert_eq!((field(&answer, "x-named"), field(&answer, "keep-alive")), (None, None));
     assert_eq!(client.exactly(13).await, "3\r\nabc\r\n0\r\n\r\n");
-    // The connection goes on.
+    // The connection stays open.
     client.send(&format!("GET /again HTTP/1.1\r\nHost: {address}\r\n\r\n")).await;
     let again = tokio::select! {
         // On the same connection to the upstream, or on another.
@@ -82,7 +82,7 @@ async fn who_asks_for_nothing_is_ended_whatever_the_version() {
         client.rest().await;
     }
     assert!(start.elapsed().as_millis() >= 900, "{:?}", start.elapsed());
-    // Who is served may take longer.
+    // A request that the upstream is answering may take longer.
     let (mut client, mut upstream, _) = gateway.ask("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     upstream.send("HTTP/1.1 204 No Content\r\n\r\n").await;
@@ -131,12 +131,12 @@ async fn bodies_are_framed_anew() {
         format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{fields}\r\n", gateway.address)
     };
 
-    // A `GET` with a body, which has no length.
+    // A `GET` with a body, but without a length.
     let chunked = ask("GET /search", "Transfer-Encoding: chunked\r\n") + "5\r\nquery\r\n0\r\n\r\n";
     let (mut client, mut upstream, head) = gateway.ask(&chunked).await;
     assert_eq!(field(&head, "transfer-encoding").as_deref(), Some("chunked"), "{head}");
     assert_eq!(upstream.exactly(15).await, "5\r\nquery\r\n0\r\n\r\n");
-    // An answer with a length beside its chunks.
+    // A response with a length and with chunks.
     upstream
         .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n")
         .await;
@@ -144,7 +144,7 @@ async fn bodies_are_framed_anew() {
     assert_eq!(field(&answer, "content-length"), None, "{answer}");
     assert!(answer.contains("hello world"), "{answer}");
 
-    // The length of what a `HEAD` does not give.
+    // The length of a body that a `HEAD` does not get.
     for (framing, length) in [("Transfer-Encoding: chunked", None), ("Content-Length: 7", Some("7"))] {
         let (mut client, mut upstream, _) = gateway.ask(&ask("HEAD /", "")).await;
         upstream.send(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{framing}\r\n\r\n")).await;
@@ -226,12 +226,12 @@ async fn the_upstreams_time_begins_when_it_has_the_request() {
     upstream.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi").await;
     assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 200);
 
-    // A body that stands still is not waited for.
+    // The gateway does not wait for a body that stands still.
     let (mut client, mut upstream, _) = gateway.ask(&post(3)).await;
     client.send("a").await;
     assert_eq!(upstream.exactly(1).await, "a");
     assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
-    // Nor one of the upstream's.
+    // The same for a body from the upstream.
     let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.address);
     let (mut client, mut upstream, _) = gateway.ask(&get).await;
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegin").await;

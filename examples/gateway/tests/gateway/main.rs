@@ -1,4 +1,4 @@
-//! The example `gateway`, run as its users run it, between clients and upstreams that send what they are told.
+//! The example `gateway`, run as users run it, between clients and upstreams that send what the tests say.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod http;

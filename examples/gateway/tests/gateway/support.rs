@@ -14,10 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than anything here takes.
+/// Longer than any step takes.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// Short enough not to be seen, and long enough for what should not come to come.
+/// Too short to notice, and long enough for unwanted bytes to arrive.
 pub(crate) const A_WHILE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Gateway {
@@ -28,7 +28,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one on a free port, in front of an upstream that the test plays.
+    /// Starts a gateway on a free port, in front of an upstream that the test plays.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", upstream.local_addr().unwrap());
@@ -52,7 +52,7 @@ impl Gateway {
         Peer(stream)
     }
 
-    /// Sends a request, and has the upstream see it.
+    /// Sends a request, and waits until the upstream sees it.
     pub(crate) async fn ask(&self, request: &str) -> (Peer, Peer, String) {
         let mut client = self.connect().await;
         client.send(request).await;
@@ -68,7 +68,7 @@ impl Gateway {
         (upstream, head)
     }
 
-    /// Sends a request that the upstream must not see, and gives the answer, which closes the connection.
+    /// Sends a request that the upstream must not see. Returns the response, which closes the connection.
     pub(crate) async fn refused(&self, request: &str) -> String {
         let mut client = self.connect().await;
         client.send(request).await;
@@ -77,7 +77,7 @@ impl Gateway {
         answer
     }
 
-    /// Opens a socket through the gateway: the client's end and the upstream's.
+    /// Opens a socket through the gateway, and returns the client's side and the upstream's side.
     pub(crate) async fn open(&self) -> (Peer, Peer) {
         let (mut client, mut upstream, head) = self.ask(&handshake(&self.address, "")).await;
         upstream.send(&accepting(&head, "")).await;
@@ -87,7 +87,7 @@ impl Gateway {
     }
 }
 
-/// One end of a connection.
+/// One side of a connection.
 pub(crate) struct Peer(pub(crate) TcpStream);
 
 impl Peer {
@@ -117,7 +117,7 @@ impl Peer {
     }
 }
 
-/// A handshake of the gateway's own page, with other fields behind its own.
+/// A handshake of the gateway's own page, with more headers at the end.
 pub(crate) fn handshake(address: &str, fields: &str) -> String {
     format!(
         "GET /chat?room=1 HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -125,7 +125,7 @@ pub(crate) fn handshake(address: &str, fields: &str) -> String {
     )
 }
 
-/// The answer of an upstream that accepts, with other fields behind its own.
+/// The response of an upstream that accepts, with more headers at the end.
 pub(crate) fn accepting(head: &str, fields: &str) -> String {
     let key = field(head, "sec-websocket-key").unwrap();
     let accept = STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
@@ -135,7 +135,7 @@ pub(crate) fn accepting(head: &str, fields: &str) -> String {
     )
 }
 
-/// The values of a field of a head, joined.
+/// The joined values of a header in a head.
 pub(crate) fn field(head: &str, name: &str) -> Option<String> {
     let lines = head.lines().filter_map(|line| line.split_once(": "));
     let values: Vec<_> =
@@ -143,7 +143,7 @@ pub(crate) fn field(head: &str, name: &str) -> Option<String> {
     (!values.is_empty()).then(|| values.join(" | "))
 }
 
-/// The status of an answer.
+/// The status of a response.
 pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).expect("a status line").parse().unwrap()
 }

@@ -65,7 +65,7 @@ async fn what_both_ends_say_goes_through_and_the_gateways_word_on_the_peer_is_it
     assert!(echoed == much);
 }
 
-/// As kubectl's port-forward has it.
+/// As in kubectl's port-forward.
 #[tokio::test]
 async fn a_subprotocol_that_is_no_token_goes_through_where_it_is_listed() {
     const NAME: &str = "SPDY/3.1+portforward.k8s.io";
@@ -78,7 +78,7 @@ async fn a_subprotocol_that_is_no_token_goes_through_where_it_is_listed() {
         let answer = client.head().await;
         assert_eq!((status(&answer), field(&answer, "sec-websocket-protocol").as_deref()), (101, answered), "{answer}");
     }
-    // What is not listed is not asked of the upstream.
+    // The gateway does not ask the upstream for unlisted subprotocols.
     let offers = format!("Sec-WebSocket-Protocol: v2.chat, {NAME}, v1.chat\r\n");
     let (_client, _upstream, head) = gateway.ask(&handshake(&gateway.address, &offers)).await;
     assert_eq!(field(&head, "sec-websocket-protocol"), Some(format!("{NAME}, v1.chat")), "{head}");
@@ -151,12 +151,12 @@ async fn an_upstream_that_refuses_is_heard_and_one_that_lies_is_502() {
         assert_eq!(status(&answer), 502, "{name}: {answer}");
     }
 
-    // One that goes away.
+    // An upstream that disconnects.
     let (mut client, upstream, _) = ask().await;
     drop(upstream);
     assert_eq!(status(&String::from_utf8(client.rest().await).unwrap()), 502);
 
-    // A refusal by HTTP/1.0 is one by HTTP/1.1 here, and the beginning of a body is not taken for a whole one.
+    // The gateway turns a refusal over HTTP/1.0 into one over HTTP/1.1. Part of a body must not look like a whole one.
     let (mut client, mut upstream, _) = ask().await;
     upstream.send("HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\n\r\nnothing here").await;
     drop(upstream);
@@ -264,7 +264,7 @@ async fn a_drain_ends_the_sockets_and_the_process() {
     });
     let mut ended = futures_util::future::join_all(ended).await;
     ended.sort_unstable();
-    // Evenly: at 0, 0.2, 0.4, 0.6 and 0.8 s, and later where the machine is busy.
+    // Evenly: at 0, 0.2, 0.4, 0.6 and 0.8 s, and later if the machine is busy.
     for (turn, ended) in (0_u128..).zip(ended) {
         assert!((200 * turn..200 * turn + 1000).contains(&(ended + 10)), "number {turn} ended after {ended} ms");
     }
@@ -297,7 +297,7 @@ async fn a_socket_that_is_idle_for_too_long_is_reset() {
     for half_closed in [false, true] {
         let (mut client, mut upstream) = gateway.open().await;
         let start = Instant::now();
-        // Whatever comes puts it off.
+        // Any byte restarts the idle timeout.
         for _ in 0..3 {
             tokio::time::sleep(A_WHILE).await;
             upstream.send("x").await;

@@ -1,7 +1,7 @@
 //! One QUIC connection: HTTP/3 to the client, and HTTP/2 in memory to the router.
 //!
-//! hyper does not speak HTTP/3. So hyper's server of HTTP/2 runs the router, at the other end of a pipe, and each stream of HTTP/3 is a
-//! stream of HTTP/2 there. A WebSocket is an extended `CONNECT` on both sides (RFC 9220, RFC 8441).
+//! hyper does not support HTTP/3. So hyper's HTTP/2 server runs the router, at the other side of a pipe, and each HTTP/3 stream becomes an
+//! HTTP/2 stream. A WebSocket is an extended `CONNECT` on both sides (RFC 9220, RFC 8441).
 
 use std::{future::poll_fn, time::Duration};
 
@@ -30,11 +30,11 @@ use tokio::{
 
 use super::{BoxError, STREAMS, WINDOW, frames::Framed, protocol, relay::relay};
 
-/// Serves all requests of a client until its connection ends; or, once `stopping` has changed, until they have been answered.
+/// Serves all requests of a client until its connection ends. After `stopping` has changed, serves until all requests have been answered.
 pub(super) async fn serve(
     quic: quinn::Connection, router: Router, mut stopping: watch::Receiver<()>,
 ) -> Result<(), BoxError> {
-    // What the router would see if it were asked without a pipe between.
+    // Gives the router what it would see without the pipe.
     let router = router.layer(Extension(ConnectInfo(quic.remote_address()))).layer(map_request(as_http3));
     let inner = connect(router, quic.clone()).await?;
     let mut builder = h3::server::builder();
@@ -61,7 +61,7 @@ pub(super) async fn serve(
             }
         }
     }
-    // What has been sent last is still on its way. Most clients close the connection once they have it.
+    // The last bytes are still on their way. Most clients close the connection when they have them.
     let _ = timeout(LINGER, quic.closed()).await;
     quic.close(NO_ERROR, b"");
     Ok(())
@@ -72,7 +72,8 @@ async fn as_http3(mut request: axum::extract::Request) -> axum::extract::Request
     request
 }
 
-/// Runs the router behind a pipe, and gives the end to ask it by. When this connection or that of the client ends, so does the other.
+/// Runs the router behind a pipe, and returns the sender for requests. When this connection or the client's connection ends, so does the
+/// other.
 async fn connect(router: Router, quic: quinn::Connection) -> Result<SendRequest<Bytes>, BoxError> {
     let (near, far) = tokio::io::duplex(WINDOW as usize);
     let mut builder = h2::client::Builder::new();
@@ -89,7 +90,7 @@ async fn connect(router: Router, quic: quinn::Connection) -> Result<SendRequest<
         server.abort();
         client.close(NO_ERROR, b"");
     });
-    // RFC 8441 §3: no extended CONNECT before the settings have come, and nobody is told when they come.
+    // RFC 8441 §3: no extended CONNECT before the settings have come. There is no event for that, so poll.
     while !inner.is_extended_connect_protocol_enabled() {
         if let Some(closed) = quic.close_reason() {
             return Err(closed.into());
@@ -105,7 +106,7 @@ async fn run(router: Router, pipe: DuplexStream) {
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
-        // A client that cancels many requests at once shall not lose its connection.
+        // A client that cancels many requests at once should not lose its connection.
         .max_pending_accept_reset_streams(STREAMS as usize)
         .max_send_buf_size(BUFFER)
         .initial_stream_window_size(WINDOW)
@@ -113,7 +114,7 @@ async fn run(router: Router, pipe: DuplexStream) {
     let _ = server.serve_connection(TokioIo::new(pipe), TowerToHyperService::new(router)).await;
 }
 
-/// Has the router answer a request.
+/// Lets the router answer a request.
 async fn answer(
     mut resolver: RequestResolver<Framed<h3_quinn::Connection>, Bytes>, inner: SendRequest<Bytes>,
 ) -> Result<(), BoxError> {
@@ -159,7 +160,7 @@ async fn answer(
     relayed
 }
 
-/// Joins the cookies, because browsers send each one in a header of its own.
+/// Joins the cookies, because browsers send each cookie in its own header.
 fn join_cookies(headers: &mut HeaderMap) {
     // RFC 9114 §4.2.1: they "MUST be concatenated into a single byte string using the two-byte delimiter of "; "".
     let lines: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
@@ -170,9 +171,9 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// How many bytes of a response wait for room in the pipe.
+/// How many bytes of a response may wait for room in the pipe.
 const BUFFER: usize = 16 << 10;
-/// How large the head of a request may be, in bytes.
+/// The maximum size of a request's head, in bytes.
 const HEAD: u64 = 16 << 10;
 const LINGER: Duration = Duration::from_secs(1);
 /// `H3_NO_ERROR` (RFC 9114 §8.1).

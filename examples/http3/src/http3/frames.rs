@@ -1,12 +1,12 @@
-//! HTTP/3 frames, one at a time, because h3 0.0.8 trusts its peer too much:
+//! Reads HTTP/3 frames one at a time, because h3 0.0.8 trusts its peer too much:
 //!
-//! - It keeps each frame except DATA in memory until the frame is whole, whatever length it announces, together with the packets that the
-//!   pieces came in.
-//! - It waits forever, and keeps what follows, where a payload is shorter than the number that it should hold.
-//! - It reads ahead: DATA frames of a byte each are read faster than they are used, without a limit.
-//! - It takes an empty DATA frame for the end of the stream, and so a stream that ends within a DATA frame.
+//! - h3 keeps each frame except DATA in memory until the frame is whole, whatever its announced length. The packets of its pieces are kept
+//!   too.
+//! - If a payload is shorter than the number in it, h3 waits forever, and keeps what follows.
+//! - h3 reads ahead: it reads one-byte DATA frames faster than they are used, without a limit.
+//! - h3 takes an empty DATA frame for the end of the stream. So it does not notice a stream that ends within a DATA frame.
 //!
-//! So each stream is read through [`Framed`], which hands h3 one whole frame at a time, or one piece of a DATA frame.
+//! Therefore each stream is read through [`Framed`], which gives h3 one whole frame at a time, or one piece of a DATA frame.
 
 use std::{
     mem,
@@ -22,11 +22,11 @@ use h3::{
     },
 };
 
-/// The longest frame that is kept in memory, in bytes. It is larger than the limit for the head of a request, so that a head that is
-/// a little too long gets a 431.
+/// The longest frame to keep in memory, in bytes. This is more than the limit for the head of a request, so that a slightly long head gets
+/// a 431.
 const LONGEST: u64 = 64 << 10;
 
-/// A QUIC connection, or a stream of one, that h3 reads frame by frame.
+/// A QUIC connection, or one of its streams, that h3 reads frame by frame.
 pub(super) struct Framed<T> {
     inner: T,
     frames: Frames,
@@ -70,31 +70,31 @@ impl<T: RecvStream<Buf = Bytes>> RecvStream for Framed<T> {
 /// How far a stream has been read.
 struct Frames {
     unread: Bytes,
-    /// What has been read of the next type or length.
+    /// The bytes so far of the next type or length.
     number: Number,
     next: Next,
 }
 
-/// What the next byte of a stream belongs to.
+/// The meaning of a stream's next byte.
 enum Next {
-    /// The type of the stream (RFC 9114 §6.2), which only streams in one direction begin with.
+    /// The type of the stream (RFC 9114 §6.2). Only unidirectional streams begin with a type.
     StreamType,
     /// The type of a frame (RFC 9114 §7.1).
     Type,
     /// The length of a frame of this type.
     Length(u64),
-    /// The payload of a DATA frame, of which so many bytes are to come.
+    /// The payload of a DATA frame, with the number of bytes left.
     Data(u64),
-    /// The payload of a frame that is handed on whole.
+    /// The payload of a frame that is passed on as a whole.
     Kept { left: u64, kind: u64, payload: BytesMut },
     /// The payload of a frame of an unknown type.
     Skipped(u64),
-    /// Something without frames.
+    /// A stream without frames.
     Unframed,
 }
 
 impl Frames {
-    /// The next bytes for h3; `None` once all has been read.
+    /// The next bytes for h3. `None` when all bytes have been read.
     fn next_piece(&mut self) -> Result<Option<Bytes>, Code> {
         while !self.unread.is_empty() {
             match &mut self.next {
@@ -132,7 +132,7 @@ impl Frames {
         Ok(None)
     }
 
-    /// Goes on behind a number that stands where a type or a length is expected.
+    /// Continues after a number, which is a type or a length.
     fn have(&mut self, number: u64) -> Result<Option<Bytes>, Code> {
         match self.next {
             Next::Type => {
@@ -169,14 +169,14 @@ impl Frames {
     }
 }
 
-/// At most so many of the bytes.
+/// Takes at most `left` bytes.
 fn take(unread: &mut Bytes, left: &mut u64) -> Bytes {
     let length = usize::try_from(*left).unwrap_or(usize::MAX).min(unread.len());
     *left -= length as u64;
     unread.split_to(length)
 }
 
-/// A frame that holds what its type says.
+/// A whole frame, if the payload contains what its type requires.
 fn whole(kind: u64, payload: &[u8]) -> Result<Bytes, Code> {
     let number = payload.first().map(|first| 1 << (first >> 6));
     let holds = match kind {
@@ -205,12 +205,12 @@ fn numbers(numbers: &[u64]) -> BytesMut {
 #[derive(Default)]
 struct Number {
     value: u64,
-    /// How many bytes are to come, once the first one has.
+    /// The number of bytes left, after the first one has come.
     left: Option<u8>,
 }
 
 impl Number {
-    /// The number, if this was its last byte.
+    /// Returns the number, if this was its last byte.
     fn push(&mut self, byte: u8) -> Option<u64> {
         let left = match self.left {
             None => {
@@ -227,7 +227,7 @@ impl Number {
     }
 }
 
-// Types of frames (RFC 9114 §7.2). Those between HEADERS and MAX_PUSH_ID are known to h3, or reserved and refused by it.
+// Types of frames (RFC 9114 §7.2). h3 knows the types between HEADERS and MAX_PUSH_ID, or refuses them because they are reserved.
 const DATA: u64 = 0;
 const HEADERS: u64 = 1;
 const CANCEL_PUSH: u64 = 3;
@@ -249,7 +249,7 @@ impl<T: BidiStream<Bytes, RecvStream: RecvStream<Buf = Bytes>> + RecvStream<Buf 
     }
 }
 
-// The rest is passed on as it is.
+// The other methods pass everything on unchanged.
 
 impl<T: SendStream<Bytes>> SendStream<Bytes> for Framed<T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {

@@ -1,6 +1,6 @@
-//! Serves a router over HTTP/3, WebSockets included.
+//! Serves a router over HTTP/3, with WebSockets.
 //!
-//! To use it in a program of your own, copy this directory.
+//! To use this in your own program, copy this directory.
 
 mod connection;
 mod frames;
@@ -13,7 +13,7 @@ use axum::Router;
 use quinn::{Endpoint, TransportConfig};
 use tokio::sync::watch;
 
-/// Serves until `stop` resolves, and then until the requests have been answered and the WebSockets have closed.
+/// Serves until `stop` resolves. Then waits until all requests have been answered and the WebSockets have closed.
 pub(crate) async fn serve(endpoint: Endpoint, router: Router, stop: impl Future<Output = ()>) {
     let (running, _) = watch::channel(());
     let mut stop = pin!(stop);
@@ -27,7 +27,7 @@ pub(crate) async fn serve(endpoint: Endpoint, router: Router, stop: impl Future<
         tokio::spawn(async move {
             let Ok(connection) = incoming.await else { return };
             if let Err(error) = connection::serve(connection, router, stopping).await {
-                // Clients can cause as many of these lines as they like.
+                // Clients can cause any number of these lines.
                 tracing::debug!(error, "connection ended");
             }
         });
@@ -37,14 +37,14 @@ pub(crate) async fn serve(endpoint: Endpoint, router: Router, stop: impl Future<
     endpoint.wait_idle().await;
 }
 
-/// How many streams a client may have open, and how many bytes of each may be under way.
+/// Limits the streams of a client, and the bytes on the way in each stream.
 pub(crate) fn transport() -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(STREAMS.into())
         .stream_receive_window(WINDOW.into())
         .send_window((STREAMS * WINDOW).into())
-        // quinn ends a connection that is idle for 30 s, and a WebSocket may be.
+        // quinn ends a connection that is idle for 30 s, but a WebSocket may be idle.
         .keep_alive_interval(Some(Duration::from_secs(15)));
     Arc::new(transport)
 }
@@ -53,5 +53,5 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How many streams a client may have open at once.
 const STREAMS: u32 = 256;
-/// How many bytes of a stream may be under way, in each direction, over QUIC and again over the HTTP/2 behind it.
+/// How many bytes of a stream may be on the way in each direction, over QUIC and again over the HTTP/2 behind it.
 const WINDOW: u32 = 64 << 10;

@@ -1,15 +1,15 @@
-//! The `:protocol` of an extended `CONNECT`, which h3 0.0.8 does not take.
+//! The `:protocol` of an extended `CONNECT`, which h3 0.0.8 does not accept.
 //!
-//! h3 knows `webtransport` and `connect-udp`, and resets a stream with another `:protocol` before the application sees it. So
-//! the line `:protocol: websocket` is taken out of the header block, and the request is an extended `CONNECT` again behind h3.
-//! The next release of h3 takes the line, and then this file goes.
+//! h3 knows `webtransport` and `connect-udp`, and resets a stream with another `:protocol` before the application sees it. So this module
+//! removes the line `:protocol: websocket` from the header block. After h3, the request becomes an extended `CONNECT` again. The next
+//! release of h3 accepts the line, and then this file can go.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-/// The header block without its line `:protocol: websocket`; `None` if there is not exactly one such line. What is malformed is for h3 to
-/// refuse.
+/// Returns the header block without its line `:protocol: websocket`. `None` if there is not exactly one such line. h3 refuses malformed
+/// blocks.
 pub(super) fn without_websocket(block: &Bytes) -> Option<Bytes> {
     let mut lines = Lines::new(block)?;
     let mut websocket = None;
@@ -27,20 +27,20 @@ pub(super) fn without_websocket(block: &Bytes) -> Option<Bytes> {
     Some(rest.freeze())
 }
 
-/// A string as it is, and in the Huffman code of RFC 7541: each string has one code.
+/// A string as it is, and in the Huffman code of RFC 7541. Each string has one code.
 const PROTOCOL: [Text<'_>; 2] = [(false, b":protocol"), (true, b"\xb9\x5d\x87\x49\xc8\x7a\x3f")];
 const WEBSOCKET: [Text<'_>; 2] = [(false, b"websocket"), (true, b"\xf0\x58\xd0\x72\x75\x2a\x7f")];
 
-/// A string, and whether it is in the Huffman code.
+/// Whether the string is in the Huffman code, and the string.
 type Text<'a> = (bool, &'a [u8]);
 
-/// The field lines of a block (RFC 9204 §4.5), which refers to no dynamic table: h3 grants none.
+/// The field lines of a block (RFC 9204 §4.5). Lines cannot use a dynamic table, because h3 grants none.
 struct Lines<'a> {
     block: &'a [u8],
     at: usize,
 }
 
-/// Where a line stands, its name if that is a literal, and its value.
+/// The position of a line, its name if that is a literal, and its value.
 type Line<'a> = (Range<usize>, Option<Text<'a>>, Text<'a>);
 
 impl<'a> Lines<'a> {
@@ -51,7 +51,7 @@ impl<'a> Lines<'a> {
         (required == 0 && base == 0).then_some(lines)
     }
 
-    /// The next line; `None` where the block is malformed.
+    /// The next line. `None` if the block is malformed.
     fn next(&mut self) -> Option<Line<'a>> {
         let start = self.at;
         let (name, value) = match self.block.get(start)? {
@@ -67,13 +67,13 @@ impl<'a> Lines<'a> {
             }
             // Literal with its own name (§4.5.6).
             0x20.. => (Some(self.text(3)?), self.text(7)?),
-            // Those of the dynamic table.
+            // Lines that use the dynamic table.
             _ => return None,
         };
         Some((start..self.at, name, value))
     }
 
-    /// A string (RFC 9204 §4.1.2): a flag, a length with a prefix of so many bits, and the bytes.
+    /// A string (RFC 9204 §4.1.2): a flag, a length with a `prefix` in bits, and the bytes.
     fn text(&mut self, prefix: u32) -> Option<Text<'a>> {
         let (flags, length) = self.integer(prefix)?;
         let end = self.at.checked_add(length)?;
@@ -82,7 +82,7 @@ impl<'a> Lines<'a> {
         Some((flags >> prefix & 1 == 1, text))
     }
 
-    /// An integer (RFC 7541 §5.1), and the byte that it begins in.
+    /// An integer (RFC 7541 §5.1), and its first byte.
     fn integer(&mut self, prefix: u32) -> Option<(u8, usize)> {
         let first = *self.block.get(self.at)?;
         self.at += 1;

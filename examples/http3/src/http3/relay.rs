@@ -1,4 +1,4 @@
-//! One request: its bytes to the router, and the answer to the client.
+//! One request: its bytes to the router, and the response to the client.
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
@@ -16,11 +16,11 @@ use tokio::time::timeout;
 
 use super::BoxError;
 
-/// Has the router answer a request, and copies bytes both ways until both ways have ended.
+/// Lets the router answer a request, and copies bytes both ways until both ways have ended.
 ///
 /// # Errors
 ///
-/// One way was reset, or its connection was lost. The router's side has been reset then.
+/// Returns an error if one way was reset, or its connection was lost. The router's side has then been reset.
 pub(super) async fn relay<S, R>(
     request: Request<()>, router: SendRequest<Bytes>, send: &mut RequestStream<S, Bytes>,
     receive: RequestStream<R, Bytes>,
@@ -52,14 +52,14 @@ where
     ended.map(drop)
 }
 
-/// How the client's side of a request has ended.
+/// How the client's side of a request ended.
 enum End {
     Whole,
-    /// The router reads no more, or the client has not come to the end in time.
+    /// The router reads no more, or the client has not reached the end in time.
     Left,
 }
 
-/// What the client sends behind the head of its request.
+/// Copies what the client sends after the head of its request.
 async fn to_server<R: RecvStream>(
     mut receive: RequestStream<R, Bytes>, to_router: &mut h2::SendStream<Bytes>,
 ) -> Result<End, BoxError> {
@@ -67,17 +67,17 @@ async fn to_server<R: RecvStream>(
         let mut data = data.copy_to_bytes(data.remaining());
         while !data.is_empty() {
             to_router.reserve_capacity(data.len());
-            // If the router reads no more, it may still have something to say.
+            // If the router reads no more, it may still send a response.
             let Some(Ok(capacity)) = poll_fn(|cx| to_router.poll_capacity(cx)).await else { return Ok(End::Left) };
             to_router.send_data(data.split_to(capacity.min(data.len())), false)?;
         }
     }
-    // A router that has ended the stream does not mind.
+    // This may fail if the router has ended the stream, which is fine.
     let _ = to_router.send_data(Bytes::new(), true);
     Ok(End::Whole)
 }
 
-/// The answer, with its body and its trailers.
+/// Copies the response, with its body and its trailers.
 async fn to_client<S: SendStream<Bytes>>(
     answer: ResponseFuture, send: &mut RequestStream<S, Bytes>,
 ) -> Result<(), BoxError> {

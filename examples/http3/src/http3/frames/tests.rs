@@ -2,7 +2,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// A frame that announces so many bytes, and its payload.
+/// A frame with an announced length, and its payload.
 fn frame(kind: u64, announced: u64, payload: &[u8]) -> Vec<u8> {
     [&numbers(&[kind, announced])[..], payload].concat()
 }
@@ -11,7 +11,7 @@ fn full(kind: u64, payload: &[u8]) -> Vec<u8> {
     frame(kind, payload.len() as u64, payload)
 }
 
-/// What h3 gets of a stream that comes in these pieces.
+/// The bytes that h3 gets of a stream that comes in these pieces.
 fn read(next: Next, pieces: &[&[u8]]) -> Result<Vec<Bytes>, Code> {
     let mut frames = Framed::at((), next).frames;
     let mut read = Vec::new();

@@ -2,12 +2,12 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// A block of these lines, behind the prefix for no dynamic table.
+/// A block of these lines, after the prefix for no dynamic table.
 fn block(lines: &[&[u8]]) -> Bytes {
     [&b"\0\0"[..], &lines.concat()].concat().into()
 }
 
-/// A string whose length is shorter than its prefix of bits has room for.
+/// A string whose length fits into its prefix.
 fn text(flags: u8, prefix: u32, (is_huffman, bytes): Text<'_>) -> Vec<u8> {
     let most = usize::from(u8::MAX >> (8 - prefix));
     let first = flags | u8::from(is_huffman) << prefix;
