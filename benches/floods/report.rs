@@ -30,10 +30,10 @@ pub(super) fn write(all: &[Flooded]) {
     let mut text = format!(
         "# Floods\n\n\
          `cargo bench -p ws-handshake --all-features --bench floods -- --write` writes this file. The server accepts {LIMIT} \
-         connections at most, and waits {HEAD_TIMEOUT:?} for a head, for an answer and for a hand-off. Where the rate is limited, each \
-         address may try {RATE} times in {RATE_WINDOW:?} (`rate_per`). During a flood, other clients come one after the other: each sends a \
+         connections at most. It waits {HEAD_TIMEOUT:?} for a request head, for the handler's answer, and for the client to take the 101. With a rate limit \
+         (`rate_per`), each address may try {RATE} times in {RATE_WINDOW:?}. During a flood, other clients connect one after the other: each sends a \
          handshake, and then a byte that is echoed. The flood, the server and the other clients share two cores. The benchmark fails if \
-         another client is not served, if memory or files are not back in the end, or if a limited rate takes more than 12 MiB.\n\n\
+         another client is not served, if memory or files are not free in the end, or if a rate limit takes more than 12 MiB.\n\n\
          | flood | others served | ms quiet: p50, p99 | ms meanwhile: p50, p99 | MiB allocated before, at most, after | files before, at most, after |\n\
          | --- | --- | --- | --- | --- | --- |\n"
     );

@@ -25,21 +25,20 @@ LIBRARIES = {
 }
 
 TEXT = """\
-# Autobahn's cases
+# Autobahn
 
-`ci/autobahn.sh --write` writes this file; without `--write` it fails if anything has changed. It runs the cases of the
-Autobahn test suite, by the client kosoku, against each framing library behind the layer, and against the same library
-by its own accept, without this crate. A case that is not OK behind the layer must have the same verdict without it, and
-a reason below. One that is not OK is tried three times, for some measure time, and its best verdict counts.
+`ci/autobahn.sh --write` writes this file. Without `--write`, the script fails if anything has changed. It runs the Autobahn test suite, with the
+client kosoku, against each framing library behind the layer, and against the same library without this crate. If a case is not OK behind the
+layer, it must have the same verdict without the layer, and a reason below. Cases that are not OK run three times, because some of them measure
+time. The best verdict counts.
 
 {table}
 
-The last column has the same three counts. yawc has permessage-deflate, and with it the 216 cases of the groups 12 and
-13, which the others do not. Each of those sends 1,000 messages; here they end after 1 MiB if that comes first.
-`ci/autobahn.sh --full` leaves them whole, for the same verdicts.
+The last column has the same three counts without this crate. Only yawc has permessage-deflate, and so only yawc runs the 216 cases of groups 12
+and 13. Each of these cases sends 1,000 messages, but stops after 1 MiB here. `ci/autobahn.sh --full` runs them whole, with the same verdicts.
 
-The servers echo; they are those of `comparisons/benches/framing`. yawc's has `Options::with_utf8` and a limit of 64 MiB by
-`Options::with_limits`: it does not check text by itself, and the largest messages of the cases have 16 MiB.
+The servers are the echo servers of `comparisons/benches/framing`. The server with yawc sets `Options::with_utf8`, because yawc does not check text
+by default. It also sets a limit of 64 MiB with `Options::with_limits`, because the largest messages have 16 MiB.
 
 ## Through the gateway
 
@@ -47,14 +46,14 @@ The servers echo; they are those of `comparisons/benches/framing`. yawc's has `O
 |---|---|---|---|
 {gateway}
 
-The example `gateway` looks into no frames, so that what fails through it fails without it, and nothing else. How strictly
-`websockets` takes some cases depends on which of two things it does first, and is not compared.
+The example `gateway` does not look into frames, so exactly the same cases fail with and without it. How strictly `websockets` treats some cases
+depends on timing, so strictness is not compared.
 
 ## Those that are not OK
 
 {known}
 
-None of them is this crate's doing.
+This crate causes none of them.
 """
 
 problems = []
@@ -109,7 +108,7 @@ def judge(name, behind, own):
 
 def document(directory):
     dependencies = tomllib.loads((ROOT / "Cargo.toml").read_text())["dependencies"]
-    rows = [row("Library", "cases", *KINDS, "by its own accept"), row(*["---"] * 6)]
+    rows = [row("Library", "cases", *KINDS, "without this crate"), row(*["---"] * 6)]
     crates = {}
     for name, (crate, expected) in LIBRARIES.items():
         behind, own = (read(directory, server, expected) for server in (name, f"own-{name}"))
@@ -120,7 +119,7 @@ def document(directory):
     reasons = [row("Case", "library", "verdict", "why"), row(*["---"] * 4)]
     for known in KNOWN:
         libraries = [crates[name] for name in known["libraries"]] if "libraries" in known else ["all"]
-        verdict = f"OK; by its own accept {known['own']}" if "own" in known else known["verdict"]
+        verdict = f"OK; without this crate {known['own']}" if "own" in known else known["verdict"]
         reasons.append(row(", ".join(known["cases"]), ", ".join(libraries), verdict, known["reason"].strip()))
     servers = {
         "Python's `websockets`": read(directory, "websockets", 517),

@@ -135,26 +135,24 @@ pub(super) fn write(
 const TEXT: &str = "\
 # A rolling restart
 
-`ci/cluster.sh --write` writes this file; without `--write` it only checks. It starts three nodes of the example
-`cluster` behind HAProxy, with a Redis, all on one machine of two cores and built without optimization, and connects
-{clients} clients. 20 of them say something every ten seconds, to all. Then each node is asked to stop by SIGTERM, takes
-its leave of its clients over 8 s, exits, and is started again; the next one follows once it is well. Clients come back
-after a random time of up to a second, through HAProxy, to whichever node it chooses. Then Redis is stopped for two
-seconds, and no node can hear the others. In the end a third node joins two others.
+`ci/cluster.sh --write` writes this file. Without `--write`, the script only checks. It starts three nodes of the example
+`cluster` behind HAProxy, with a Redis, all on one machine with two cores, built without optimization, and connects {clients} clients. 20 of the clients say
+something to all others every ten seconds. Then each node gets SIGTERM, closes its clients over 8 s, exits, and starts again. The next node follows
+once the restarted node is healthy. Clients reconnect through HAProxy after a random time of up to a second, and HAProxy chooses the node. Then Redis
+stops for two seconds, so that nodes cannot hear each other. In the end, a third node joins two others.
 
 | Restarted | took | clients back | a second, on average | in the largest | refused | gap, median | gap, largest |
 |---|---|---|---|---|---|---|---|
 {rows}
-A gap is what a client sees, from its close frame to the greeting by its next node, its own random wait included.
-*Refused* are handshakes that HAProxy or a node answered with 503. A restarted node has no clients until others are sent
-away; the last one has none until clients come and go. Without Redis all clients are sent away at once, and are spread
-by nothing but their own waits, which double with each failure.
+A gap is the time that a client is away: from its close frame to the greeting of its next node, with its random wait. *Refused* are handshakes that
+HAProxy or a node answered with 503. A restarted node gets clients only when other nodes close theirs, so the last one has none at first. Without
+Redis, all clients are closed at once. Only their random waits spread them, and the waits double with each failure.
 
 ## A third node joins
 
-Two nodes are started again with `--max-age {age}`, and share all clients. Then the third node is started. Each client is asked
-to connect again when its connection is {age} s old, 10 % more or less, and HAProxy sends it to the node with the fewest
-clients. Without an age, the third node would only get clients that are new or come back for another reason.
+Two nodes start again with `--max-age {age}`, and share all clients. Then the third node starts. Each client is asked to reconnect when its
+connection is {age} s old, 10 % more or less. HAProxy sends the client to the node with the fewest clients. Without an age limit, the third node would
+only get clients that are new, or that reconnect for another reason.
 
 | | |
 |---|---|
@@ -165,8 +163,8 @@ clients. Without an age, the third node would only get clients that are new or c
 | refused | {moved_refused} |
 | gap, median and largest | {moved_middle} s, {moved_gap} s |
 
-Here all clients connect within a few seconds, so that most ages end in the same four seconds. If clients have connected at
-any time, the same number connects again in each second, and the third node has its 30 % after about 30 % of the age.
+Here all clients connect within a few seconds, so most ages end within the same four seconds. In production, clients connect at any time. Then the
+same number reconnects in each second, and the third node has its 30 % after about 30 % of the age.
 
 ## Messages
 
@@ -174,11 +172,11 @@ any time, the same number connects again in each second, and the third node has 
 |---|---|
 | messages acknowledged | {messages} |
 | messages heard, by {clients} clients | {heard} |
-| of them by clients that had come back, from what was kept | {late} |
-| said again, for want of an acknowledgement | {again} |
-| found among what was missed, their acknowledgement lost | {found} |
+| of them by reconnected clients, from the kept messages | {late} |
+| sent again, because the acknowledgement was missing | {again} |
+| found among the missed messages, because only the acknowledgement was lost | {found} |
 {codes}
-Every client has heard the same messages in the same order, each once, and every one that was acknowledged is among
-them. Each node has exited by itself, with status 0. The check fails if one of these is not so, if a client is refused
-while nodes are restarted or added, or if more clients than four times the average come back in one second.
+Every client has heard the same messages in the same order, each once, including every acknowledged message. Each node has exited by itself, with
+status 0. The check fails if one of these is not true, if a client is refused while nodes restart or join, or if more than four times the average
+number of clients reconnect in one second.
 ";
