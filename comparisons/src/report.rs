@@ -5,7 +5,7 @@ use std::{fmt::Write, fs, path::PathBuf};
 use crate::{
     chart::{Chart, Measure, grouped, svg},
     growth::{Curve, Growth},
-    measure::{Measured, Row, SETUPS},
+    measure::{Measured, OURS, PEER, Row, SETUPS},
     servers::{Kind, MODES, Mode, at},
     targets::targets,
 };
@@ -95,14 +95,10 @@ pub fn write(measured: &Measured, growth: &Growth) {
     let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/results");
     fs::write(results.join("measured.md"), text(measured, growth)).expect("written");
     let all: Vec<_> = MODES.iter().filter(|mode| mode.kind != Kind::Raw).map(|mode| mode.name).collect();
-    for (file, names) in
-        [("measured.svg", &all[..]), ("chart.svg", &["axum", PEER_IN_CHART, "fastwebsockets-checked", "stream"])]
-    {
+    for (file, names) in [("measured.svg", &all[..]), ("chart.svg", &["axum", PEER, "fastwebsockets-checked", OURS])] {
         fs::write(results.join(file), chart(measured, names)).expect("written");
     }
 }
-
-const PEER_IN_CHART: &str = "axum-checked";
 
 fn chart(measured: &Measured, names: &[&str]) -> String {
     let rows: Vec<_> = names.iter().map(|name| (&MODES[at(name)], measured.row(name))).collect();
@@ -131,15 +127,15 @@ fn text(measured: &Measured, growth: &Growth) -> String {
          ![Handshakes per second, CPU instructions and memory of every server](measured.svg)\n\n\
          *Handshakes/s, as a ratio* is the median of each round's ratio to `axum, 4 KiB buffers`. *CPU instructions* and \
          *allocations* are those of the server for one connection, from its handshake to its end. *Idle socket* is the resident \
-         memory of the server for each of 1,000 sockets, after one message. Echoes are of 64 bytes, one at a time; MiB/s of \
-         16 KiB, one at a time. Every router is served with `into_make_service()`, as axum recommends.\n",
+         memory of the server for each of 1,000 sockets, after one message. *Echoes/s* and *p99* are of messages of 64 bytes, *MiB/s* of messages of \
+         16 KiB. The client sends one message, and waits for the echo. Every router is served with `into_make_service()`, as axum recommends.\n",
     );
     for (kind, title, about) in [
         (
             Kind::Checked,
             "Handshakes with checks, messages echoed",
             "Every server looks up `Origin` in a list of 1,000, compares it with `Host`, and selects one of 4 subprotocols. For the \
-             peers, the handler does so by hand: in an extractor that copies no headers, or with axum's `HeaderMap`, which copies all.",
+             peers, the handler makes these checks. It reads the headers without a copy, or through axum's `HeaderMap`, which copies all.",
         ),
         (
             Kind::Unchecked,
@@ -152,8 +148,10 @@ fn text(measured: &Measured, growth: &Growth) -> String {
         let _ = write!(text, "\n## {title}\n\n{about}\n\n{}", table(&rows));
     }
     text += &setups(measured);
-    text += "\n## The targets\n\nRatios within this run.\n\n";
-    for target in targets(measured) {
+    let targets = targets(measured);
+    let met = targets.iter().filter(|target| target.is_met()).count();
+    let _ = write!(text, "\n## The targets: {met} of {} met\n\nRatios within this run.\n\n", targets.len());
+    for target in targets {
         let _ = writeln!(text, "- {}", target.line());
     }
     text += &growing(growth);
@@ -207,40 +205,31 @@ fn setups(measured: &Measured) -> String {
 }
 
 fn growing(growth: &Growth) -> String {
-    let mut text = String::from("\n## How costs grow\n\n");
-    let curve = |curve: &Curve, by: f64, digits| {
-        curve
-            .iter()
-            .map(|(count, cost)| format!("{} ({})", grouped(cost / by, digits), grouped(*count, 0)))
-            .collect::<Vec<_>>()
-            .join(", ")
+    let mut text = String::from("\n## How costs grow\n");
+    let mut table = |what: &str, cost: &str, curves: &[(&str, &Curve, f64, usize)]| {
+        let heads = [what.to_owned()].into_iter().chain(curves.iter().map(|(title, ..)| format!("{cost}{title}")));
+        let heads: Vec<_> = heads.collect();
+        text += "\n";
+        text += &line(heads.iter().cloned());
+        text += &line(heads.iter().map(|_| "---".to_owned()));
+        for (place, (count, _)) in curves[0].1.iter().enumerate() {
+            let costs = curves.iter().map(|(_, curve, by, digits)| grouped(curve[place].1 / by, *digits));
+            text += &line([grouped(*count, 0)].into_iter().chain(costs));
+        }
     };
-    let _ = writeln!(
-        text,
-        "- CPU instructions of a handshake, and how many origins are listed: {}.",
-        curve(&growth.origins, 1.0, 0)
-    );
-    let _ = writeln!(
-        text,
-        "- CPU instructions of a handshake, and how many subprotocols are offered; more than 32 are refused: {}.",
-        curve(&growth.subprotocols, 1.0, 0)
-    );
-    for (name, idle) in &growth.idle {
-        let _ = writeln!(
-            text,
-            "- KiB of an idle socket of `{}`, and how many there are: {}.",
-            MODES[at(name)].title,
-            curve(idle, 1024.0, 2)
-        );
-    }
+    table("origins listed", "CPU instructions of a handshake", &[("", &growth.origins, 1.0, 0)]);
+    let offers = "subprotocols offered (more than 32 are refused)";
+    table(offers, "CPU instructions of a handshake", &[("", &growth.subprotocols, 1.0, 0)]);
+    let idle: Vec<_> = growth.idle.iter().map(|(name, curve)| (MODES[at(name)].title, curve, 1024.0, 2)).collect();
+    table("idle sockets", "KiB each: ", &idle);
     text
 }
 
 /// For each of ours, the peers of the same kind that are better by more than 2 %.
 fn not_better(measured: &Measured) -> String {
     let mut text = String::from(
-        "\n## What is not better\n\nWhere a peer that does the same work has a better number than `ws-handshake` with the same library. Counted numbers and memory are listed from 2% on, \
-         times and rates from 10% on, because two runs differ by less than that.\n\n",
+        "\n## What is not better\n\nWhere a peer that does the same work has a better number than `ws-handshake` with the same library. Smaller differences than 2% (counts \
+         and memory) or 10% (times and rates) are noise, and left out.\n\n",
     );
     let pairs = [
         ("stream", "axum-checked"),
@@ -250,10 +239,9 @@ fn not_better(measured: &Measured) -> String {
         ("raw", "hyper"),
     ];
     let before = text.len();
-    for (ours, peer) in pairs {
-        let (ours_row, peer_row) = (measured.row(ours), measured.row(peer));
+    let mut compare = |name: &str, ours: &Row, peer_name: &str, peer: &Row| {
         for column in &COLUMNS {
-            let (found, theirs) = ((column.value)(ours_row), (column.value)(peer_row));
+            let (found, theirs) = ((column.value)(ours), (column.value)(peer));
             let (worse, noise) = match column.kind {
                 Counted => (found / theirs, 1.02),
                 Time => (found / theirs, 1.1),
@@ -261,17 +249,18 @@ fn not_better(measured: &Measured) -> String {
                 Ratio => continue,
             };
             if worse > noise {
-                let _ = writeln!(
-                    text,
-                    "- {}: {} for `{}`, {} for `{}`.",
-                    column.head,
-                    grouped(found, column.digits),
-                    MODES[at(ours)].title,
-                    grouped(theirs, column.digits),
-                    MODES[at(peer)].title.replace('`', ""),
-                );
+                let [found, theirs] = [found, theirs].map(|number| grouped(number, column.digits));
+                let _ = writeln!(text, "- {}: {found} for `{name}`, {theirs} for `{peer_name}`.", column.head);
             }
         }
+    };
+    for (ours, peer) in pairs {
+        let [name, peer_name] = [ours, peer].map(|name| MODES[at(name)].title.replace('`', ""));
+        compare(&name, measured.row(ours), &peer_name, measured.row(peer));
+    }
+    for (setup, found) in SETUPS.iter().zip(&measured.setups).skip(1).filter(|(setup, _)| setup.peer) {
+        let name = format!("{}, {}", MODES[at(OURS)].title, setup.title);
+        compare(&name, &found.ours, MODES[at(PEER)].title, &found.peer);
     }
     if text.len() == before {
         text += "- nothing\n";
