@@ -41,8 +41,8 @@ use crate::{
 ///   So do the layers between this layer and the handler: a `TimeoutLayer` there ends the stream at its timeout. What these layers do to
 ///   responses is lost, because the response was sent long before. For such handlers, put this layer innermost: `any(handler).layer(ws)`.
 /// - With `on_upgrade`, the response passes through the layers inside, which may add headers.
-/// - This layer cannot detect an outer layer that replaces the response. In two cases, the handler may then read a stream although its
-///   client got another response: hyper is closing the connection, or another 2xx replaces the response over HTTP/2.
+/// - This layer cannot detect an outer layer that replaces the response. The handler may then get a stream although the client got another
+///   response. This happens when hyper is closing the connection, or when another 2xx replaces the response over HTTP/2.
 /// - You can nest these layers, for example one around a router and one on a route. Both policies apply, and the inner layer decides about
 ///   the subprotocol and permessage-deflate. Code between the two layers must not extract the handshake or its permit. If it does, the
 ///   inner layer answers 500.
@@ -177,8 +177,8 @@ impl<R: Clone> WsHandshakeLayer<R> {
     /// Without this limit, a handler that waits before it accepts holds its place for as long as it waits. Over HTTP/1.1, the wait may go
     /// on when the client disconnects: hyper does not notice if the client has sent a byte after its handshake.
     ///
-    /// In one case over HTTP/1.1, a handler keeps its place: it uses another extractor, has called that extractor's `on_upgrade`, and then
-    /// does not return. The client gets the 503, and hyper then hands the connection to the callback.
+    /// Exception (HTTP/1.1): if a handler with another extractor calls `on_upgrade` and then does not return, it keeps its place. The
+    /// client gets the 503, and hyper then hands the connection to the callback.
     pub fn answer_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.answer_timeout = timeout)
     }

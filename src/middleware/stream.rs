@@ -32,10 +32,10 @@ use crate::{
 /// Shutting the stream down closes the writing half. Dropping the stream closes the connection, or its HTTP/2 stream. Over TLS, shut the
 /// stream down before you drop it: otherwise no `close_notify` is sent.
 ///
-/// Over HTTP/2, this is one stream of a connection. A write takes at most 16 KiB, so that the writer has to wait for a client that does
-/// not read. Shutting down waits until the client has taken all written bytes, and dropping ends the stream only then. If the client
-/// resets the stream, writes fail. Reads fail too, except after a reset with `CANCEL` or `NO_ERROR`, which hyper reads as the end of the
-/// stream. (RFC 8441 §5 means `CANCEL` for a connection that was cut off.)
+/// Over HTTP/2, this is one stream of a connection. One write accepts at most 16 KiB. If the client does not read, the next write waits.
+/// Shutting down waits until the client has taken all written bytes, and dropping ends the stream only then. If the client resets the
+/// stream, writes fail. Reads fail too, except after a reset with `CANCEL` or `NO_ERROR`, which hyper reads as the end of the stream. (In
+/// RFC 8441 §5, `CANCEL` means that the connection was cut off.)
 ///
 /// ```
 /// use tokio::io::AsyncReadExt;

@@ -242,8 +242,8 @@ impl WsUpgrade {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: if you drop the future after the first poll, you give the handshake up. If the layer had not answered by then, the
-    /// handler may still return another response.
+    /// Not cancel safe: if you drop the future after its first poll, you can no longer accept the handshake. If the layer had not answered
+    /// by then, the handler may still return another response.
     pub fn accept(self) -> impl Future<Output = Result<WsStream, UpgradeError>> + Send + 'static {
         Accepting::new(self.handoff, self.acceptance)
     }

@@ -56,7 +56,7 @@ impl AllowOrigin {
 
     /// Admits every page, and does not check `Origin`.
     ///
-    /// This is safe only if neither cookies nor the client's place in the network give the client any rights.
+    /// Use this only if the socket is public: no rights come from cookies, or from being in a private network.
     pub fn any() -> Self {
         Self(vec![Rule::Any])
     }
