@@ -97,6 +97,17 @@ class Sockets(unittest.IsolatedAsyncioTestCase):
             await other.echo("hello")
 
     @in_process
+    async def test_small_messages_to_readers_that_stall_harm_nobody(self):
+        async with http3.client(ADDRESS, max_stream_data=1 << 14) as client:
+            other = await client.open(AUTHORITY, "/ws")
+            for _ in range(20):
+                stalled = await client.open(AUTHORITY, "/ws")
+                client.hold(stalled.stream)
+                stalled.stream.send(b"".join(stalled.frames.send(TextMessage("x" * 20)) for _ in range(4000)))
+            await asyncio.sleep(1)
+            await other.echo("hello")
+
+    @in_process
     async def test_an_empty_data_frame_is_no_end(self):
         async with http3.client(ADDRESS) as client:
             socket = await client.open(AUTHORITY, "/ws")

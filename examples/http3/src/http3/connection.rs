@@ -45,7 +45,12 @@ pub(super) async fn serve(
     while !(is_stopping && requests.is_empty()) {
         tokio::select! {
             accepted = client.accept() => {
-                let Some(resolver) = accepted? else { break };
+                let Some(mut resolver) = accepted? else { break };
+                if is_stopping {
+                    // GOAWAY says that this request is not processed. h3 accepts one that crosses it.
+                    resolver.frame_stream.reset(Code::H3_REQUEST_REJECTED.value());
+                    continue;
+                }
                 let inner = inner.clone();
                 requests.spawn(async move {
                     if let Err(error) = answer(resolver, inner).await {
@@ -77,18 +82,24 @@ async fn as_http3(mut request: axum::extract::Request) -> axum::extract::Request
 async fn connect(router: Router, quic: quinn::Connection) -> Result<SendRequest<Bytes>, BoxError> {
     let (near, far) = tokio::io::duplex(WINDOW as usize);
     let mut builder = h2::client::Builder::new();
-    builder.initial_window_size(WINDOW).initial_connection_window_size(STREAMS * WINDOW).max_send_buffer_size(BUFFER);
+    builder
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(STREAMS * WINDOW)
+        .max_send_buffer_size(BUFFER)
+        // Handlers may write small messages to clients that do not read. The windows bound what waits.
+        .data_frame_budget(usize::MAX / 2);
     let handshake = builder.handshake(near);
     let server = tokio::spawn(run(router, far));
     let (inner, connection) = handshake.await?;
     let client = quic.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = connection => {}
-            _ = client.closed() => {}
-        }
+        let code = tokio::select! {
+            Err(_) = connection => INTERNAL_ERROR,
+            _ = client.closed() => NO_ERROR,
+            else => NO_ERROR,
+        };
         server.abort();
-        client.close(NO_ERROR, b"");
+        client.close(code, b"");
     });
     // RFC 8441 §3: no extended CONNECT before the settings have come. There is no event for that, so poll.
     while !inner.is_extended_connect_protocol_enabled() {
@@ -175,7 +186,10 @@ fn join_cookies(headers: &mut HeaderMap) {
 const BUFFER: usize = 16 << 10;
 /// The maximum size of a request's head, in bytes.
 const HEAD: u64 = 16 << 10;
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a client may take to receive the last bytes, once the server stops.
+const LINGER: Duration = Duration::from_secs(5);
+/// `H3_INTERNAL_ERROR` (RFC 9114 §8.1).
+const INTERNAL_ERROR: VarInt = VarInt::from_u32(0x102);
 /// `H3_NO_ERROR` (RFC 9114 §8.1).
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 
