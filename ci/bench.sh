@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Counts instructions, allocations and bytes, which do not depend on how busy the machine is. Opens, drains and floods thousands of
-# connections. Fails if a counted figure is worse than its target by more than 2 %, or if memory or files are not free at the end.
+# connections. Fails if a counted figure is worse than its bar by more than 2 %, or if memory or files are not free at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

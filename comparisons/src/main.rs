@@ -1,8 +1,8 @@
 //! Run with `cargo run --release -p comparisons`, on an idle machine with valgrind. It takes some twenty minutes, and writes
-//! `docs/results/measured.md`, its two charts, the numbers in `comparisons/measured.json`, and the bars in `comparisons/bars.json`.
+//! `docs/results/measured.md`, its two charts, and the numbers in `comparisons/measured.json`.
 //!
 //! `-- --counts` runs only what needs no clock, and fails if a counted figure is worse than its bar by more than 2 %. `-- --bars`
-//! writes the bars only, and `-- --report` writes the report of the numbers again.
+//! makes bars of the numbers, `comparisons/bars.json`, and `-- --report` writes the report of the numbers again.
 
 mod bars;
 mod chart;
@@ -34,11 +34,10 @@ fn main() {
             }
             std::process::exit(i32::from(!worse.is_empty()));
         }
-        ["--bars"] => bars::write(&bars::figures(&measure::counts())),
+        ["--bars"] => bars::write(&bars::figures(&report::saved().0)),
         [] => {
             let measured = measure::all();
             report::print(&measured);
-            bars::write(&bars::figures(&measured));
             let growth = growth::measure();
             report::save(&measured, &growth);
             report::write(&measured, &growth);

@@ -51,13 +51,14 @@ const fn setup(options: &'static str, title: &'static str, peer: bool) -> Setup 
     Setup { options, title, peer }
 }
 
-pub const SETUPS: [Setup; 8] = [
+pub const SETUPS: [Setup; 9] = [
     setup("", "HTTP/1.1", true),
     setup("+http2", "HTTP/2, 100 sockets a connection", true),
     setup("+tls", "HTTP/1.1 over TLS", true),
     setup("+tls+http2", "HTTP/2 over TLS, 100 sockets a connection", true),
     setup("+tracing", "`tracing` at `info`", false),
     setup("+metrics", "`metrics`, for Prometheus", false),
+    setup("+tracing+metrics", "`tracing` and `metrics`", false),
     setup("+connections", "`Connections` with two limits for each client, and lifetimes", false),
     setup("+everything", "`tracing`, `metrics` and `Connections`", false),
 ];
@@ -66,12 +67,13 @@ pub const SETUPS: [Setup; 8] = [
 pub const PEER: &str = "axum-checked";
 pub const OURS: &str = "stream";
 
-/// One set-up. A page is a request without an upgrade: its instructions and allocations, without the layer and behind it.
+/// One set-up. A page is a request without an upgrade: its instructions and allocations, without the layer, behind it as a tower layer,
+/// and behind it as a layer of the `Router`.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub struct InSetup {
     pub peer: Row,
     pub ours: Row,
-    pub page: [[f64; 2]; 2],
+    pub page: [[f64; 2]; 3],
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -160,8 +162,8 @@ fn count(name: &str, frames: bool) -> Row {
     Row { instructions, allocations, heap, ..Row::default() }
 }
 
-fn count_pages(options: &str) -> [[f64; 2]; 2] {
-    let [without, with] = ["page", "page-behind"].map(|name| {
+fn count_pages(options: &str) -> [[f64; 2]; 3] {
+    let [without, with, router] = ["page", "page-behind", "page-router"].map(|name| {
         let name = format!("{name}{options}");
         eprintln!("counting {name}");
         let allocations = each(
@@ -180,9 +182,9 @@ fn count_pages(options: &str) -> [[f64; 2]; 2] {
         };
         ([0, 60, 120, 180, 240, 300, 360].map(of), allocations)
     });
-    let more = median(without.0.iter().zip(&with.0).map(|(without, with)| with - without).collect());
+    let more = |with: &[f64]| median(without.0.iter().zip(with).map(|(without, with)| with - without).collect());
     let least = median(without.0.to_vec());
-    [[least, without.1], [least + more, with.1]]
+    [[least, without.1], [least + more(&with.0), with.1], [least + more(&router.0), router.1]]
 }
 
 /// What one more costs, by the difference of two runs. Counts, unlike times, may be taken at once.

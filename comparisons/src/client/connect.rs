@@ -4,7 +4,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
+    rustls::{ClientConfig, RootCertStore, client::Resumption, crypto::ring, pki_types::ServerName},
 };
 
 use super::server::{Server, Transport, certificate};
@@ -172,6 +172,16 @@ async fn connect(address: SocketAddr, transport: Transport) -> Socket {
     if !transport.tls {
         return Box::new(stream);
     }
+    let config = Arc::clone(&CONFIGS[usize::from(transport.http2)]);
+    let name = ServerName::try_from("localhost").expect("a name");
+    Box::new(TlsConnector::from(config).connect(name, stream).await.expect("a TLS connection"))
+}
+
+/// For HTTP/1.1 and for HTTP/2.
+static CONFIGS: LazyLock<[Arc<ClientConfig>; 2]> = LazyLock::new(|| [config(b"http/1.1"), config(b"h2")]);
+
+/// Every handshake of TLS is a full one.
+fn config(protocol: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate()).expect("a certificate");
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -179,9 +189,9 @@ async fn connect(address: SocketAddr, transport: Transport) -> Socket {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![if transport.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-    let name = ServerName::try_from("localhost").expect("a name");
-    Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a TLS connection"))
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
 }
 
 async fn http2(stream: Socket) -> SendRequest<Empty<Bytes>> {

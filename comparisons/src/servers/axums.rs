@@ -30,9 +30,9 @@ pub fn router(name: &str) -> Option<Router> {
     Some(Router::new().route("/", route).route("/page", get(async || "page")))
 }
 
-/// With 4 KiB to read and nothing to write into, as this crate gives tungstenite.
+/// With 4 KiB to read into, as this crate gives tungstenite.
 pub async fn lean(ws: WebSocketUpgrade) -> Response {
-    ws.read_buffer_size(4096).write_buffer_size(0).on_upgrade(async |socket| drop(echo(socket).await))
+    ws.read_buffer_size(4096).on_upgrade(async |socket| drop(echo(socket).await))
 }
 
 async fn echo(mut socket: WebSocket) -> Ended {

@@ -14,6 +14,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_tungstenite::{accept_async_with_config, tungstenite::protocol::WebSocketConfig};
 use tower::Layer;
 use ws_handshake::{WsUpgrade, handshake::Key};
 
@@ -28,6 +29,7 @@ pub async fn serve(name: &str, listener: TcpListener) -> Option<TcpListener> {
         "httparse" => accept(listener, by_httparse).await,
         "tcp" => accept(listener, by_hand).await,
         "tungstenite" => accept(listener, tungstenite).await,
+        "tungstenite-lean" => accept(listener, tungstenite_lean).await,
         "tokio-websockets" => accept(listener, tokio_websockets).await,
         "hyper" => accept(listener, hyper).await,
         "tower" => tower(listener).await,
@@ -45,6 +47,11 @@ async fn accept<F: Future<Output = Ended> + Send + 'static>(listener: TcpListene
 
 async fn tungstenite(stream: TcpStream) -> Ended {
     echo_messages!(tokio_tungstenite::accept_async(stream).await?)
+}
+
+async fn tungstenite_lean(stream: TcpStream) -> Ended {
+    let config = WebSocketConfig::default().read_buffer_size(4096);
+    echo_messages!(accept_async_with_config(stream, Some(config)).await?)
 }
 
 async fn tokio_websockets(stream: TcpStream) -> Ended {

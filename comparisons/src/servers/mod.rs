@@ -25,7 +25,7 @@ pub struct Mode {
 pub enum Kind {
     /// Decides by 1,000 origins and 4 subprotocols, and echoes messages.
     Checked,
-    /// Looks at the key alone, and echoes messages.
+    /// Checks no page and selects no subprotocol, and echoes messages.
     Unchecked,
     /// Echoes bytes as they come.
     Raw,
@@ -42,22 +42,25 @@ const fn mode(name: &'static str, title: &'static str, kind: Kind) -> Mode {
 }
 
 /// All of them. The second is what the others are compared with.
-pub const MODES: [Mode; 22] = [
+pub const MODES: [Mode; 25] = [
     mode("axum", "axum, default", Kind::Unchecked),
     mode("axum-lean", "axum, 4 KiB buffers", Kind::Unchecked),
     mode("fastwebsockets", "fastwebsockets", Kind::Unchecked),
     mode("yawc", "yawc", Kind::Unchecked),
     mode("tokio-websockets", "tokio-websockets on TCP", Kind::Unchecked),
     mode("tungstenite", "tokio-tungstenite on TCP", Kind::Unchecked),
+    mode("tungstenite-lean", "tokio-tungstenite on TCP, 4 KiB buffers", Kind::Unchecked),
     mode("axum-checked", "axum, 4 KiB buffers, checks by hand", Kind::Checked),
     mode("axum-checked-headers", "axum, 4 KiB buffers, checks by hand with `HeaderMap`", Kind::Checked),
     mode("fastwebsockets-checked", "fastwebsockets, checks by hand", Kind::Checked),
     mode("yawc-checked", "yawc, checks by hand", Kind::Checked),
+    mode("yawc-checked-small", "yawc, 1 KiB buffers, checks by hand", Kind::Checked),
     mode("stream", "ws-handshake + tungstenite", Kind::Checked),
     mode("accept", "ws-handshake + tungstenite, `accept`", Kind::Checked),
     mode("callback", "ws-handshake + tungstenite, `on_upgrade`", Kind::Checked),
     mode("stream-fastwebsockets", "ws-handshake + fastwebsockets", Kind::Checked),
     mode("stream-yawc", "ws-handshake + yawc", Kind::Checked),
+    mode("stream-yawc-small", "ws-handshake + yawc, 1 KiB buffers", Kind::Checked),
     mode("stream-tokio-websockets", "ws-handshake + tokio-websockets", Kind::Checked),
     mode("behind", "ws-handshake + axum, 4 KiB buffers", Kind::Checked),
     mode("raw", "ws-handshake, byte stream", Kind::Raw),
@@ -85,7 +88,11 @@ pub async fn run(name: &str, listener: TcpListener) {
     let page = || axums::router(REFERENCE).expect("a router").with_state(());
     match name {
         "page" => return setup.serve(listener, page()).await,
-        // Around the whole application, as a tower layer: `Router::layer` has a cost of its own for any layer.
+        // Around the whole application, as a tower layer: `Router::layer` also boxes and clones, for any layer.
+        "page-router" => {
+            let app = axums::router(REFERENCE).expect("a router");
+            return setup.serve(listener, app.layer(layer()).with_state(())).await;
+        }
         "page-behind" => return setup.serve(listener, layer().layer(page())).await,
         _ => {}
     }

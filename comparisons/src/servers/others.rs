@@ -23,9 +23,19 @@ pub fn router(name: &str) -> Option<Router> {
             subprotocol.answer(response.headers_mut());
             response
         }),
+        "yawc-checked-small" => any(async |_: MayConnect, subprotocol: Subprotocol, ws: YawcUpgrade| {
+            let mut response = yawc_with(ws, small()).into_response();
+            subprotocol.answer(response.headers_mut());
+            response
+        }),
         _ => return None,
     };
     Some(Router::new().route("/", route))
+}
+
+/// As yawc documents for many idle connections.
+pub fn small() -> Options {
+    Options::default().with_read_buffer_capacity(1024).with_write_buffer_capacity(1024)
 }
 
 async fn fastwebsockets(ws: FastUpgrade) -> impl IntoResponse {
@@ -36,7 +46,11 @@ async fn fastwebsockets(ws: FastUpgrade) -> impl IntoResponse {
 }
 
 async fn yawc(ws: YawcUpgrade) -> impl IntoResponse {
-    let (response, upgrade) = ws.upgrade(Options::default()).expect("a handshake");
+    yawc_with(ws, Options::default())
+}
+
+fn yawc_with(ws: YawcUpgrade, options: Options) -> impl IntoResponse {
+    let (response, upgrade) = ws.upgrade(options).expect("a handshake");
     let echo = async |upgrade: YawcFut| -> Ended { echo_yawc!(upgrade.await?) };
     tokio::spawn(async move { echo(upgrade).await });
     response

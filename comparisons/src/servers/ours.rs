@@ -12,6 +12,7 @@ use super::{
     axums,
     checks::{SUBPROTOCOLS, origins},
     echo::{Ended, echo_bytes, echo_fastwebsockets, echo_messages, echo_yawc},
+    others,
 };
 
 /// The same policy as the others check by hand: the server's own pages, a list of other origins, and 4 subprotocols.
@@ -31,7 +32,8 @@ pub fn router(name: &str, layer: WsHandshakeLayer) -> Option<Router> {
         }),
         "callback" => any(async |ws: WsUpgrade| ws.on_upgrade(async |stream| drop(by_tungstenite(stream).await))),
         "stream-fastwebsockets" => any(async |stream: WsStream| drop(by_fastwebsockets(stream).await)),
-        "stream-yawc" => any(async |stream: WsStream| drop(by_yawc(stream).await)),
+        "stream-yawc" => any(async |stream: WsStream| drop(by_yawc(stream, Options::default()).await)),
+        "stream-yawc-small" => any(async |stream: WsStream| drop(by_yawc(stream, others::small()).await)),
         "stream-tokio-websockets" => any(async |stream: WsStream| drop(by_tokio_websockets(stream).await)),
         "raw" => any(async |stream: WsStream| drop(echo_bytes(stream).await)),
         "behind" => any(axums::lean),
@@ -52,6 +54,6 @@ async fn by_fastwebsockets(stream: WsStream) -> Ended {
     echo_fastwebsockets!(stream.into_fastwebsockets()?)
 }
 
-async fn by_yawc(stream: WsStream) -> Ended {
-    echo_yawc!(stream.into_yawc(Options::default())?)
+async fn by_yawc(stream: WsStream, options: Options) -> Ended {
+    echo_yawc!(stream.into_yawc(options)?)
 }
