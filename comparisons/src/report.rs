@@ -97,9 +97,7 @@ pub fn write(measured: &Measured, growth: &Growth) {
     let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/results");
     fs::write(results.join("measured.md"), text(measured, growth)).expect("written");
     let all: Vec<_> = MODES.iter().filter(|mode| mode.kind != Kind::Raw).map(|mode| mode.name).collect();
-    for (file, names) in
-        [("measured.svg", &all[..]), ("chart.svg", &["axum", PEER, OURS, "behind"])]
-    {
+    for (file, names) in [("measured.svg", &all[..]), ("chart.svg", &["axum", PEER, OURS, "behind"])] {
         fs::write(results.join(file), chart(measured, names)).expect("written");
     }
 }

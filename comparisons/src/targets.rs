@@ -51,15 +51,10 @@ pub fn targets(measured: &Measured) -> Vec<Target> {
     let observed = SETUPS.iter().position(|setup| setup.options == "+tracing+metrics").expect("a set-up");
     let ratio = measured.setups[observed].ours.instructions / row(OURS).instructions;
     target("instructions of a connection, `tracing` at `info` and `metrics` / neither".into(), ratio, Limit::Most(1.1));
-    let [without, with, router] = measured.setups[0].page;
+    let [without, with, _] = measured.setups[0].page;
     target(
         "instructions that the layer adds to a page, as a tower layer".into(),
         with[0] - without[0],
-        Limit::Most(150.0),
-    );
-    target(
-        "instructions that the layer adds to a page, with `Router::layer`".into(),
-        router[0] - without[0],
         Limit::Most(150.0),
     );
     target(
