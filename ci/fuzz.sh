@@ -14,7 +14,7 @@ source ci/packages.sh
 nightly
 tool cargo-fuzz 0.13.2
 
-# Without a sanitizer, because there is no unsafe code here. And with a fast build, because the targets do not run for long.
+# No sanitizer, because there is no unsafe code here. Little optimization, because building would take longer than the run.
 options=(--sanitizer none --codegen-units 16)
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TERM_QUIET=true
 cargo +nightly fuzz build "${options[@]}"

@@ -84,7 +84,7 @@ impl Server {
         [self.heap().await, resident]
     }
 
-    /// Whether the server has exited by itself.
+    /// Waits for the server to exit with success, for at most a second.
     pub(super) async fn exited(&mut self) -> bool {
         for _ in 0..50 {
             if self.process.try_wait().unwrap().is_some_and(|status| status.success()) {

@@ -1,4 +1,4 @@
-//! The floods: each ends by itself, and reports its result.
+//! The floods. Each one reports its result.
 
 use std::{
     collections::HashMap,

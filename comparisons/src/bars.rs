@@ -59,7 +59,7 @@ fn title(name: &str) -> &'static str {
 const PAGE: &str = "a page: instructions more";
 const PAGE_NOISE: f64 = 120.0;
 
-/// What has become worse than what is written, in words.
+/// The figures that are worse than their bars, one message for each.
 pub fn worse(figures: &Figures) -> Vec<String> {
     let written = fs::read_to_string(path()).expect("written before");
     let written: Figures = serde_json::from_str(&written).expect("figures");

@@ -137,15 +137,7 @@ pub fn all() -> Measured {
 fn count(name: &str, frames: bool) -> Row {
     eprintln!("counting {name}");
     let instructions = instructions(name, handshakes, 400);
-    let allocations = each(
-        |count| {
-            let mut server = Server::single(name);
-            in_turn(&server, |client, runtime| handshakes(client, runtime, count));
-            server.allocations()
-        },
-        50,
-        250,
-    );
+    let allocations = allocations(name, handshakes, 50, 250);
     let heap = each(
         |count| {
             let mut server = Server::single(name);
@@ -166,21 +158,11 @@ fn count_pages(options: &str) -> [[f64; 2]; 3] {
     let [without, with, router] = ["page", "page-behind", "page-router"].map(|name| {
         let name = format!("{name}{options}");
         eprintln!("counting {name}");
-        let allocations = each(
-            |count| {
-                let mut server = Server::single(&name);
-                in_turn(&server, |client, runtime| runtime.block_on(client.pages(count, 0)));
-                server.allocations()
-            },
-            100,
-            1100,
-        );
+        let allocations = allocations(&name, pages(0), 100, 1100);
         // Hash maps have other seeds in each process, and what the system's allocator does depends on the sizes that it is asked for.
         // Several processes, with requests of several lengths, even that out.
-        let of = |longer: usize| {
-            instructions(&name, |client, runtime, count| runtime.block_on(client.pages(count, longer)), 1000)
-        };
-        ([0, 60, 120, 180, 240, 300, 360].map(of), allocations)
+        let instructions = [0, 60, 120, 180, 240, 300, 360].map(|longer| instructions(&name, pages(longer), 1000));
+        (instructions, allocations)
     });
     let more = |with: &[f64]| median(without.0.iter().zip(with).map(|(without, with)| with - without).collect());
     let least = median(without.0.to_vec());
@@ -194,6 +176,16 @@ pub fn each(count: impl Fn(u32) -> u64 + Sync, few: u32, many: u32) -> f64 {
         (count(many), before.join().expect("a count"))
     });
     (cost as f64 - before as f64) / f64::from(many - few)
+}
+
+/// The allocations of one round of a load.
+fn allocations(name: &str, load: impl Fn(&mut Client, &Runtime, u32) + Sync, few: u32, many: u32) -> f64 {
+    let count = |rounds| {
+        let mut server = Server::single(name);
+        in_turn(&server, |client, runtime| load(client, runtime, rounds));
+        server.allocations()
+    };
+    each(count, few, many)
 }
 
 /// The instructions of one round of a load, once the server has seen some.
@@ -219,6 +211,11 @@ pub fn handshakes(client: &mut Client, runtime: &Runtime, count: u32) {
             drop(client.open().await);
         }
     });
+}
+
+/// Requests of a page, each longer by so many bytes.
+fn pages(longer: usize) -> impl Fn(&mut Client, &Runtime, u32) + Sync {
+    move |client, runtime, count| runtime.block_on(client.pages(count, longer))
 }
 
 fn runtime() -> Runtime {

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, fs, path::PathBuf};
 
+use self::ColumnKind::{Counted, Rate, Ratio, Time};
 use crate::{
     bars::PAIRS,
     chart::{Chart, Measure, grouped, svg},
@@ -30,8 +31,6 @@ enum ColumnKind {
     /// Another column says the same.
     Ratio,
 }
-
-use ColumnKind::{Counted, Rate, Ratio, Time};
 
 const fn column(head: &'static str, value: fn(&Row) -> f64, digits: usize, kind: ColumnKind) -> Column {
     Column { head, value, digits, kind }
@@ -139,7 +138,8 @@ fn text(measured: &Measured, growth: &Growth) -> String {
             Kind::Checked,
             "Handshakes with checks, messages echoed",
             "Every server looks up `Origin` in a list of 1,000, compares it with `Host`, and selects one of 4 subprotocols. For the \
-             peers, the handler makes these checks. The layer also checks every rule of the RFC. It reads the headers without a copy, or through axum's `HeaderMap`, which copies all.",
+             peers, the handler makes these checks. It reads the headers without a copy, or through axum's `HeaderMap`, which copies all. \
+             The layer also checks every rule of the RFC.",
         ),
         (
             Kind::Unchecked,
@@ -173,7 +173,7 @@ fn versions() -> String {
         format!("{name} {}", versions.collect::<Vec<_>>().join(" and "))
     };
     let crates = ["axum", "hyper", "tokio", "tokio-tungstenite", "fastwebsockets", "yawc", "tokio-websockets"];
-    format!("Versions: {}; of tokio-tungstenite, axum has the older one.", crates.map(of).join(", "))
+    format!("Versions: {}. Where there are two of a crate, axum has the older one.", crates.map(of).join(", "))
 }
 
 fn line(cells: impl IntoIterator<Item = String>) -> String {
@@ -245,7 +245,7 @@ fn growing(growth: &Growth) -> String {
     text
 }
 
-/// For each of ours, the peers of the same kind that are better by more than 2 %.
+/// For each of ours, the peers of the same kind that are better by more than the noise.
 fn not_better(measured: &Measured) -> String {
     let mut text = String::from(
         "\n## What is not better\n\nWhere a peer that does the same work has a better number than `ws-handshake` with the same library. Differences below 2% (counts and \

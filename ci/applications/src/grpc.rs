@@ -15,7 +15,7 @@ use tonic_health::server::health_reporter;
 use ws_handshake::{WsHandshakeLayer, WsStream};
 
 pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
-    // tonic's health service, in place of your own service.
+    // Any service of tonic works here. This one is tonic's health check.
     let (_, health) = health_reporter();
     let app = Router::new()
         .route("/", get(async || "The sockets are at /extractor and /stream."))

@@ -143,7 +143,7 @@ async fn answer(
         }
         _ => {}
     }
-    let (request, mut stream) = resolver.accept_with_frame(frame)?.resolve().await?;
+    let (mut request, mut stream) = resolver.accept_with_frame(frame)?.resolve().await?;
     if is_websocket && request.method() != Method::CONNECT {
         // RFC 9114 §4.1.2: a malformed request.
         stream.stop_stream(Code::H3_MESSAGE_ERROR);
@@ -156,7 +156,6 @@ async fn answer(
     }
 
     let (mut send, receive) = stream.split();
-    let mut request = request;
     *request.version_mut() = Version::HTTP_2;
     join_cookies(request.headers_mut());
     if is_websocket {
